@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { locateBinaries } from './binaries.ts'
 import { ensureCluster, makeParent, readPassword } from './cluster.ts'
 import { createHolders, type Holders } from './holders.ts'
-import { chooseIdentity, giveTo, type Identity, idsOf, type UserIds } from './identity.ts'
+import { chooseIdentity, giveTo, type Identity, idsOf, isRoot, type UserIds } from './identity.ts'
 import { messageOf, PostgresError } from './postgres-error.ts'
 import { ensurePostmaster } from './postmaster.ts'
 import { findPostmaster } from './postmaster-file.ts'
@@ -83,11 +83,13 @@ export async function startBundledPostgres(options: BundledPostgresOptions): Pro
 function place(wanted: string, runAs: UserIds | undefined, log: (message: string) => void): { dataDir: string; identity: Identity } {
   makeParent(wanted)
   const dataDir = existsSync(wanted) ? realpathSync(wanted) : join(realpathSync(dirname(wanted)), basename(wanted))
-  const identity: Identity | undefined = runAs ? { kind: 'user', ids: runAs } : chooseIdentity(dataDir)
+  if (runAs) return { dataDir, identity: { kind: 'user', ids: runAs } }
+  // A store that had to be put elsewhere once stays there, whatever would be possible today.
+  const elsewhere = join('/var/lib/switchback', createHash('sha256').update(dataDir).digest('hex').slice(0, 16))
+  const moved = isRoot() && existsSync(join(elsewhere, 'PG_VERSION'))
+  const identity = moved ? undefined : chooseIdentity(dataDir)
   if (identity) return { dataDir, identity }
   // Nobody but root gets there, PostgreSQL refuses root, and user namespaces are off.
-  const name = createHash('sha256').update(dataDir).digest('hex').slice(0, 16)
-  const elsewhere = `/var/lib/switchback/${name}`
   log(`${dataDir} can be entered by root alone and PostgreSQL refuses to run as root: the data lies in ${elsewhere}`)
   makeParent(elsewhere)
   const other = chooseIdentity(elsewhere)

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { leaveTo } from './identity.ts'
 import { isRunning, startMark } from './process-table.ts'
 
 /**
@@ -37,6 +38,7 @@ export function createHolders(dataDir: string): Holders {
       uses += 1
       const file = join(folder, `${process.pid}-${startMark(process.pid)}-${uses}`)
       writeFileSync(file, '')
+      leaveTo(folder, dataDir)
       return { leave: () => rmSync(file, { force: true }) }
     },
   }

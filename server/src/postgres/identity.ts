@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chownSync, lchownSync, lstatSync, readdirSync, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 
 export interface UserIds {
@@ -15,7 +16,7 @@ export interface UserIds {
 export type Identity =
   | { readonly kind: 'self' }
   | { readonly kind: 'user'; readonly ids: UserIds }
-  | { readonly kind: 'namespace' }
+  | { readonly kind: 'namespace'; readonly ids: UserIds }
 
 /** The user "nobody" everywhere; no account has to be created. */
 export const NOBODY: UserIds = { uid: 65534, gid: 65534 }
@@ -55,8 +56,7 @@ export function namespacesWork(): boolean {
 
 /** With whose rights on files `identity` runs, seen from outside of a namespace. */
 export function idsOf(identity: Identity): UserIds | undefined {
-  if (identity.kind === 'user') return identity.ids
-  return identity.kind === 'namespace' ? ROOT : undefined
+  return identity.kind === 'self' ? undefined : identity.ids
 }
 
 /**
@@ -64,14 +64,29 @@ export function idsOf(identity: Identity): UserIds | undefined {
  * comes first: the files of a person whose server was once started with sudo stay that person's.
  */
 export function chooseIdentity(dataDir: string): Identity | undefined {
-  if (!isRoot()) return { kind: 'self' }
+  if (!isRoot()) return ordinaryIdentity()
   const parent = dirname(dataDir)
   const present = statSync(dataDir, { throwIfNoEntry: false })
   const users = [present, NOBODY, statSync(nearestFolder(parent))].filter((ids) => ids !== undefined && ids.uid !== 0)
   for (const ids of users) {
     if (ids && canReach(parent, ids)) return { kind: 'user', ids: { uid: ids.uid, gid: ids.gid } }
   }
-  return canReach(parent, ROOT) && namespacesWork() ? { kind: 'namespace' } : undefined
+  return canReach(parent, ROOT) && namespacesWork() ? { kind: 'namespace', ids: ROOT } : undefined
+}
+
+/** initdb wants its user to have a name, which the arbitrary user ids of some container platforms have not. */
+function ordinaryIdentity(): Identity {
+  const uid = process.getuid?.()
+  if (uid === undefined || hasAccount() || !namespacesWork()) return { kind: 'self' }
+  return { kind: 'namespace', ids: { uid, gid: process.getgid?.() ?? uid } }
+}
+
+function hasAccount(): boolean {
+  try {
+    return userInfo().uid >= 0
+  } catch {
+    return false
+  }
 }
 
 function nearestFolder(path: string): string {
@@ -89,4 +104,11 @@ export function giveTo(folder: string, owner: UserIds | undefined): void {
 function giveAllTo(path: string, owner: UserIds): void {
   if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) giveAllTo(join(path, name), owner)
   lchownSync(path, owner.uid, owner.gid)
+}
+
+/** Where root acts in another user's data folder, what it adds must stay usable for that user. */
+export function leaveTo(path: string, dataDir: string): void {
+  if (!isRoot()) return
+  const owner = statSync(dataDir)
+  chownSync(path, owner.uid, owner.gid)
 }

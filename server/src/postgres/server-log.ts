@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { leaveTo } from './identity.ts'
 
 const KEEP_BYTES = 5_000_000
 
@@ -13,6 +14,7 @@ export function openServerLog(dataDir: string): { file: string; fd: number; tail
   if (size > KEEP_BYTES) renameSync(file, `${file}.1`)
   const from = size > KEEP_BYTES ? 0 : size
   const fd = openSync(file, 'a', 0o600)
+  leaveTo(file, dataDir)
   return {
     file,
     fd,
