@@ -1,8 +1,8 @@
-import type { MigrationDefinition } from "./definition.ts";
-import type { Path } from "./phases.ts";
-import type { MigrationState } from "./state.ts";
-import { currentRouting } from "./state.ts";
-import type { MigrationConfig } from "./wire.ts";
+import type { MigrationDefinition } from './definition.ts'
+import type { Path } from './phases.ts'
+import type { MigrationState } from './state.ts'
+import { currentRouting } from './state.ts'
+import type { MigrationConfig } from './wire.ts'
 
 /**
  * Paths whose served reads must ask for an open repair of their key first. A secondary write that failed
@@ -11,49 +11,44 @@ import type { MigrationConfig } from "./wire.ts";
  * has found no repair of old open.
  */
 export function guardedPaths(state: MigrationState): readonly Path[] {
-	if (state.phase === "ramp" || state.phase === "promoted") return ["new"];
-	if (state.phase === "dual-write" && state.from === "promoted") return ["old"];
-	return [];
+  if (state.phase === 'ramp' || state.phase === 'promoted') return ['new']
+  if (state.phase === 'dual-write' && state.from === 'promoted') return ['old']
+  return []
 }
 
 /** What instances are told of a migration. */
-export function configOf(
-	definition: MigrationDefinition,
-	state: MigrationState,
-): MigrationConfig {
-	const routing = currentRouting(definition.id, state);
-	const { alias } = definition.flags;
-	return {
-		id: definition.id,
-		epoch: state.epoch,
-		phase: state.phase,
-		write: routing.write,
-		read:
-			routing.read.kind === "fixed"
-				? routing.read
-				: { ...routing.read, canary: [...routing.read.canary] },
-		backfill: state.backfillOn && !state.paused,
-		fenced: definition.fence && state.phase !== "planned",
-		guarded: [...guardedPaths(state)],
-		shadow: {
-			sample: definition.shadow.sample,
-			concurrency: definition.shadow.concurrency,
-			timeout: definition.shadow.timeout,
-		},
-		...(alias === undefined ? {} : { alias }),
-	};
+export function configOf(definition: MigrationDefinition, state: MigrationState): MigrationConfig {
+  const routing = currentRouting(definition.id, state)
+  const { alias } = definition.flags
+  return {
+    id: definition.id,
+    epoch: state.epoch,
+    phase: state.phase,
+    write: routing.write,
+    read:
+      routing.read.kind === 'fixed' ? routing.read : { ...routing.read, canary: [...routing.read.canary] },
+    backfill: state.backfillOn && !state.paused,
+    fenced: definition.fence && state.phase !== 'planned',
+    guarded: [...guardedPaths(state)],
+    shadow: {
+      sample: definition.shadow.sample,
+      concurrency: definition.shadow.concurrency,
+      timeout: definition.shadow.timeout,
+    },
+    ...(alias === undefined ? {} : { alias }),
+  }
 }
 
 /** What an instance does for a migration that nobody has told it of: old alone, epoch 0. */
 export const defaultConfig = (migration: string): MigrationConfig => ({
-	id: migration,
-	epoch: 0,
-	phase: "planned",
-	write: "old",
-	read: { kind: "fixed", variant: "old" },
-	backfill: false,
-	// Tried, and skipped where the target has no fence yet: a start without server must not slip past it.
-	fenced: true,
-	guarded: [],
-	shadow: { sample: 0, concurrency: 1, timeout: 1000 },
-});
+  id: migration,
+  epoch: 0,
+  phase: 'planned',
+  write: 'old',
+  read: { kind: 'fixed', variant: 'old' },
+  backfill: false,
+  // Tried, and skipped where the target has no fence yet: a start without server must not slip past it.
+  fenced: true,
+  guarded: [],
+  shadow: { sample: 0, concurrency: 1, timeout: 1000 },
+})

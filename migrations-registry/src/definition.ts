@@ -1,279 +1,221 @@
-import { z } from "zod";
-import { durationSchema, percentSchema } from "./units.ts";
+import { z } from 'zod'
+import { durationSchema, percentSchema } from './units.ts'
 
 /** Ids of migrations; they become part of identifiers in the target, hence the limit of 48. */
 export const migrationIdSchema = z
-	.string()
-	.regex(
-		/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/,
-		'expected lower-case words joined by single dashes, such as "user-profiles"',
-	)
-	.max(48);
+  .string()
+  .regex(
+    /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/,
+    'expected lower-case words joined by single dashes, such as "user-profiles"',
+  )
+  .max(48)
 
 const identifier = z
-	.string()
-	.regex(
-		/^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)?$/,
-		"expected a table or column name, optionally with its schema",
-	)
-	.max(127);
+  .string()
+  .regex(
+    /^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)?$/,
+    'expected a table or column name, optionally with its schema',
+  )
+  .max(127)
 
 const expressions = z
-	.record(
-		z.string().regex(/^[A-Za-z_][\w$]*$/, "expected a column name"),
-		z.string().min(1),
-	)
-	.refine(
-		(columns) => Object.keys(columns).length > 0,
-		"expected at least one column",
-	);
+  .record(z.string().regex(/^[A-Za-z_][\w$]*$/, 'expected a column name'), z.string().min(1))
+  .refine((columns) => Object.keys(columns).length > 0, 'expected at least one column')
 
 export const copySchema = z
-	.strictObject({
-		from: identifier.describe("Table that old reads and writes"),
-		to: identifier.describe("Table that new reads and writes"),
-		key: expressions.describe(
-			"Key of the new table: its column → SQL expression over the old table",
-		),
-		columns: expressions.describe(
-			"Column of the new table → SQL expression over the old table",
-		),
-		where: z
-			.string()
-			.min(1)
-			.optional()
-			.describe(
-				"SQL condition over the old table: rows that have a counterpart",
-			),
-		reverse: expressions
-			.optional()
-			.describe(
-				"Column of the old table → SQL expression over the new table, where it cannot be derived",
-			),
-		chunk: z
-			.strictObject({
-				target: durationSchema.default(500),
-				min: z.int().min(1).default(500),
-				max: z.int().min(1).max(500_000).default(50_000),
-			})
-			.prefault({}),
-		rowsPerSecond: z
-			.int()
-			.min(1)
-			.optional()
-			.describe("Upper limit of the copy rate"),
-	})
-	.describe(
-		"One mapping serves backfill, verification, repair and the way back",
-	);
+  .strictObject({
+    from: identifier.describe('Table that old reads and writes'),
+    to: identifier.describe('Table that new reads and writes'),
+    key: expressions.describe('Key of the new table: its column → SQL expression over the old table'),
+    columns: expressions.describe('Column of the new table → SQL expression over the old table'),
+    where: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('SQL condition over the old table: rows that have a counterpart'),
+    reverse: expressions
+      .optional()
+      .describe('Column of the old table → SQL expression over the new table, where it cannot be derived'),
+    chunk: z
+      .strictObject({
+        target: durationSchema.default(500),
+        min: z.int().min(1).default(500),
+        max: z.int().min(1).max(500_000).default(50_000),
+      })
+      .prefault({}),
+    rowsPerSecond: z.int().min(1).optional().describe('Upper limit of the copy rate'),
+  })
+  .describe('One mapping serves backfill, verification, repair and the way back')
 
-const soak = durationSchema.default(0);
+const soak = durationSchema.default(0)
 export const rolloutStepSchema = z.union(
-	[
-		z.strictObject({ canary: z.int().min(1).max(1000), soak }),
-		z.strictObject({ share: percentSchema, soak }),
-	],
-	{
-		error:
-			"expected { canary: <instances>, soak } or { share: <percentage>, soak }",
-	},
-);
+  [
+    z.strictObject({ canary: z.int().min(1).max(1000), soak }),
+    z.strictObject({ share: percentSchema, soak }),
+  ],
+  {
+    error: 'expected { canary: <instances>, soak } or { share: <percentage>, soak }',
+  },
+)
 
-const action = z.enum(["revert", "pause", "notify"]);
+const action = z.enum(['revert', 'pause', 'notify'])
 const above = z.union(
-	[
-		percentSchema,
-		z.number().min(0),
-		z
-			.string()
-			.regex(/^\d+(\.\d+)?x old$/)
-			.transform((text) => ({ timesOld: Number.parseFloat(text) })),
-	],
-	{
-		error:
-			'expected a percentage ("2%"), a number, or a multiple of the old path ("1.5x old")',
-	},
-);
+  [
+    percentSchema,
+    z.number().min(0),
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?x old$/)
+      .transform((text) => ({ timesOld: Number.parseFloat(text) })),
+  ],
+  {
+    error: 'expected a percentage ("2%"), a number, or a multiple of the old path ("1.5x old")',
+  },
+)
 
 export const measuredTripwireSchema = z.strictObject({
-	watch: z.enum([
-		"error-rate",
-		"latency-p99",
-		"mismatch-rate",
-		"secondary-failure-rate",
-	]),
-	path: z.enum(["old", "new"]).default("new"),
-	above,
-	window: durationSchema.default(60_000),
-	samples: z
-		.int()
-		.min(1)
-		.default(100)
-		.describe("Fewer than this is inconclusive"),
-	for: z.int().min(1).max(100).default(1).describe("Windows in a row"),
-	dryRun: z.boolean().default(false),
-	do: action,
-});
+  watch: z.enum(['error-rate', 'latency-p99', 'mismatch-rate', 'secondary-failure-rate']),
+  path: z.enum(['old', 'new']).default('new'),
+  above,
+  window: durationSchema.default(60_000),
+  samples: z.int().min(1).default(100).describe('Fewer than this is inconclusive'),
+  for: z.int().min(1).max(100).default(1).describe('Windows in a row'),
+  dryRun: z.boolean().default(false),
+  do: action,
+})
 
 export const alertTripwireSchema = z.strictObject({
-	watch: z.literal("alert"),
-	match: z.record(z.string(), z.string()).default({}),
-	dryRun: z.boolean().default(false),
-	do: action,
-});
+  watch: z.literal('alert'),
+  match: z.record(z.string(), z.string()).default({}),
+  dryRun: z.boolean().default(false),
+  do: action,
+})
 
-export const tripwireSchema = z.discriminatedUnion("watch", [
-	measuredTripwireSchema,
-	alertTripwireSchema,
-]);
+export const tripwireSchema = z.discriminatedUnion('watch', [measuredTripwireSchema, alertTripwireSchema])
 
 export const checkSchema = z.union(
-	[
-		z.strictObject({ name: z.string().optional(), sql: z.string().min(1) }),
-		z.strictObject({
-			name: z.string().optional(),
-			http: z.url(),
-			expect: z.int().min(100).max(599).default(200),
-		}),
-	],
-	{
-		error:
-			"expected { sql: <statement that returns true> } or { http: <url>, expect: <status> }",
-	},
-);
+  [
+    z.strictObject({ name: z.string().optional(), sql: z.string().min(1) }),
+    z.strictObject({
+      name: z.string().optional(),
+      http: z.url(),
+      expect: z.int().min(100).max(599).default(200),
+    }),
+  ],
+  {
+    error: 'expected { sql: <statement that returns true> } or { http: <url>, expect: <status> }',
+  },
+)
 
 export const definitionSchema = z
-	.strictObject({
-		id: migrationIdSchema,
-		title: z.string().min(1).max(200),
-		target: z
-			.string()
-			.regex(/^[a-z][a-z0-9-]*$/)
-			.default("main")
-			.describe(
-				"Name of the database; its connection comes from TARGET_<NAME>_URL",
-			),
-		owner: z
-			.strictObject({
-				team: z.string().min(1),
-				contacts: z.array(z.string().min(1)).default([]),
-			})
-			.optional(),
-		apps: z
-			.array(z.string().min(1))
-			.default([])
-			.describe(
-				"Applications whose every instance must have handlers for this migration",
-			),
-		copy: copySchema.optional(),
-		fence: z.boolean().default(true),
-		rollout: z
-			.array(rolloutStepSchema)
-			.min(1)
-			.default([{ share: 1, soak: 0 }]),
-		tripwires: z.array(tripwireSchema).optional(),
-		shadow: z
-			.strictObject({
-				sample: percentSchema.default(1),
-				concurrency: z.int().min(1).max(1000).default(8),
-				timeout: durationSchema.default(1000),
-			})
-			.prefault({}),
-		retire: z.strictObject({ after: durationSchema.default(0) }).prefault({}),
-		contract: z
-			.strictObject({
-				after: durationSchema.default(0),
-				approvals: z.int().min(0).max(10).default(1),
-				archive: z
-					.strictObject({ keep: durationSchema.default(90 * 86_400_000) })
-					.prefault({}),
-			})
-			.prefault({}),
-		checks: z.array(checkSchema).default([]),
-		flags: z
-			.strictObject({ alias: z.string().min(1).max(100).optional() })
-			.prefault({}),
-		autopilot: z
-			.boolean()
-			.default(false)
-			.describe("Advance by itself whenever the gate is open"),
-		dependsOn: z.array(migrationIdSchema).default([]),
-	})
-	.refine(
-		(definition) =>
-			definition.copy === undefined || "share" in lastStep(definition.rollout),
-		{
-			path: ["rollout"],
-			message: "the last step must be a share of 100%",
-		},
-	)
-	.refine(
-		(definition) => definition.copy === undefined || climbs(definition.rollout),
-		{
-			path: ["rollout"],
-			message: "shares must climb and end at 100%",
-		},
-	);
+  .strictObject({
+    id: migrationIdSchema,
+    title: z.string().min(1).max(200),
+    target: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]*$/)
+      .default('main')
+      .describe('Name of the database; its connection comes from TARGET_<NAME>_URL'),
+    owner: z
+      .strictObject({
+        team: z.string().min(1),
+        contacts: z.array(z.string().min(1)).default([]),
+      })
+      .optional(),
+    apps: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Applications whose every instance must have handlers for this migration'),
+    copy: copySchema.optional(),
+    fence: z.boolean().default(true),
+    rollout: z
+      .array(rolloutStepSchema)
+      .min(1)
+      .default([{ share: 1, soak: 0 }]),
+    tripwires: z.array(tripwireSchema).optional(),
+    shadow: z
+      .strictObject({
+        sample: percentSchema.default(1),
+        concurrency: z.int().min(1).max(1000).default(8),
+        timeout: durationSchema.default(1000),
+      })
+      .prefault({}),
+    retire: z.strictObject({ after: durationSchema.default(0) }).prefault({}),
+    contract: z
+      .strictObject({
+        after: durationSchema.default(0),
+        approvals: z.int().min(0).max(10).default(1),
+        archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),
+      })
+      .prefault({}),
+    checks: z.array(checkSchema).default([]),
+    flags: z.strictObject({ alias: z.string().min(1).max(100).optional() }).prefault({}),
+    autopilot: z.boolean().default(false).describe('Advance by itself whenever the gate is open'),
+    dependsOn: z.array(migrationIdSchema).default([]),
+  })
+  .refine((definition) => definition.copy === undefined || 'share' in lastStep(definition.rollout), {
+    path: ['rollout'],
+    message: 'the last step must be a share of 100%',
+  })
+  .refine((definition) => definition.copy === undefined || climbs(definition.rollout), {
+    path: ['rollout'],
+    message: 'shares must climb and end at 100%',
+  })
 
-type Step = z.output<typeof rolloutStepSchema>;
-const lastStep = (steps: readonly Step[]): Step =>
-	steps[steps.length - 1] ?? { share: 0, soak: 0 };
+type Step = z.output<typeof rolloutStepSchema>
+const lastStep = (steps: readonly Step[]): Step => steps[steps.length - 1] ?? { share: 0, soak: 0 }
 function climbs(steps: readonly Step[]): boolean {
-	const shares = steps.flatMap((step) => ("share" in step ? [step.share] : []));
-	return (
-		shares.every((share, i) => i === 0 || share > (shares[i - 1] ?? 0)) &&
-		shares.at(-1) === 1
-	);
+  const shares = steps.flatMap((step) => ('share' in step ? [step.share] : []))
+  return shares.every((share, i) => i === 0 || share > (shares[i - 1] ?? 0)) && shares.at(-1) === 1
 }
 
-export type MigrationDefinition = z.output<typeof definitionSchema>;
-export type CopyMapping = z.output<typeof copySchema>;
-export type RolloutStep = z.output<typeof rolloutStepSchema>;
-export type Tripwire = z.output<typeof tripwireSchema>;
-export type MeasuredTripwire = z.output<typeof measuredTripwireSchema>;
-export type AlertTripwire = z.output<typeof alertTripwireSchema>;
-export type Check = z.output<typeof checkSchema>;
+export type MigrationDefinition = z.output<typeof definitionSchema>
+export type CopyMapping = z.output<typeof copySchema>
+export type RolloutStep = z.output<typeof rolloutStepSchema>
+export type Tripwire = z.output<typeof tripwireSchema>
+export type MeasuredTripwire = z.output<typeof measuredTripwireSchema>
+export type AlertTripwire = z.output<typeof alertTripwireSchema>
+export type Check = z.output<typeof checkSchema>
 
 /** The SQL files of a migration folder. */
 export interface MigrationSql {
-	readonly expand: string;
-	readonly rollback?: string;
-	readonly contract?: string;
+  readonly expand: string
+  readonly rollback?: string
+  readonly contract?: string
 }
 
 /** Tripwires that hold where the definition names none. */
 export const DEFAULT_TRIPWIRES: readonly Tripwire[] = [
-	{
-		watch: "error-rate",
-		path: "new",
-		above: 0.02,
-		window: 60_000,
-		samples: 100,
-		for: 1,
-		dryRun: false,
-		do: "revert",
-	},
-	{
-		watch: "latency-p99",
-		path: "new",
-		above: { timesOld: 2 },
-		window: 300_000,
-		samples: 500,
-		for: 2,
-		dryRun: false,
-		do: "revert",
-	},
-	{ watch: "alert", match: {}, dryRun: false, do: "revert" },
-];
+  {
+    watch: 'error-rate',
+    path: 'new',
+    above: 0.02,
+    window: 60_000,
+    samples: 100,
+    for: 1,
+    dryRun: false,
+    do: 'revert',
+  },
+  {
+    watch: 'latency-p99',
+    path: 'new',
+    above: { timesOld: 2 },
+    window: 300_000,
+    samples: 500,
+    for: 2,
+    dryRun: false,
+    do: 'revert',
+  },
+  { watch: 'alert', match: {}, dryRun: false, do: 'revert' },
+]
 
-export const tripwiresOf = (
-	definition: MigrationDefinition,
-): readonly Tripwire[] => definition.tripwires ?? DEFAULT_TRIPWIRES;
+export const tripwiresOf = (definition: MigrationDefinition): readonly Tripwire[] =>
+  definition.tripwires ?? DEFAULT_TRIPWIRES
 
 /** JSON Schema of `migration.yaml` for editors. */
 export const definitionJsonSchema = (): unknown =>
-	z.toJSONSchema(definitionSchema, {
-		io: "input",
-		unrepresentable: "any",
-		target: "draft-2020-12",
-	});
+  z.toJSONSchema(definitionSchema, {
+    io: 'input',
+    unrepresentable: 'any',
+    target: 'draft-2020-12',
+  })

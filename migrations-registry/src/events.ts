@@ -1,107 +1,107 @@
-import type { Straggler } from "./compatibility.ts";
-import type { MigrationDefinition } from "./definition.ts";
-import type { Blocker } from "./gate.ts";
-import type { Path, Phase, WorkKind } from "./phases.ts";
-import type { Refusal } from "./refusal.ts";
-import type { ReadVariant, WriteVariant } from "./routing.ts";
-import type { Millis, MigrationState } from "./state.ts";
+import type { Straggler } from './compatibility.ts'
+import type { MigrationDefinition } from './definition.ts'
+import type { Blocker } from './gate.ts'
+import type { Path, Phase, WorkKind } from './phases.ts'
+import type { Refusal } from './refusal.ts'
+import type { ReadVariant, WriteVariant } from './routing.ts'
+import type { MigrationState, Millis } from './state.ts'
 
 /** Why a revert was asked for. Automatic ones never go where a person has to decide. */
 export interface RevertCause {
-	readonly kind: "manual" | "alert" | "tripwire" | "verification";
-	readonly reason: string;
-	readonly by: string;
-	readonly incident?: string;
-	/** What failed, where it is known: failing writes to new take the revert one step further. */
-	readonly path?: Path;
-	readonly operation?: "read" | "write";
+  readonly kind: 'manual' | 'alert' | 'tripwire' | 'verification'
+  readonly reason: string
+  readonly by: string
+  readonly incident?: string
+  /** What failed, where it is known: failing writes to new take the revert one step further. */
+  readonly path?: Path
+  readonly operation?: 'read' | 'write'
 }
 
 /** The fleet as far as a change of routing must know it. */
 export interface FleetPosition {
-	readonly instances: readonly Straggler[];
-	/** Lowest epoch that the fence of the target lets write. */
-	readonly minimum: number;
+  readonly instances: readonly Straggler[]
+  /** Lowest epoch that the fence of the target lets write. */
+  readonly minimum: number
 }
 
 export type MigrationEvent =
-	| {
-			readonly type: "advance";
-			readonly blockers: readonly Blocker[];
-			readonly canary: readonly string[];
-	  }
-	| {
-			readonly type: "set-rollout";
-			readonly share: number;
-			readonly canary: readonly string[];
-			readonly fleet: FleetPosition;
-	  }
-	| {
-			readonly type: "set-flags";
-			readonly read?: ReadVariant | null;
-			readonly write?: WriteVariant | null;
-			readonly fleet: FleetPosition;
-	  }
-	| { readonly type: "set-backfill"; readonly on: boolean }
-	| { readonly type: "pause" }
-	| { readonly type: "resume" }
-	| { readonly type: "approve"; readonly by: string }
-	| {
-			readonly type: "revert";
-			readonly cause: RevertCause;
-			readonly to?: Phase;
-			readonly fleet: FleetPosition;
-			readonly canRollback: boolean;
-	  }
-	| {
-			readonly type: "continue-revert";
-			readonly fleet: FleetPosition;
-			readonly canRollback: boolean;
-	  }
-	| { readonly type: "restore" }
-	| { readonly type: "rearm" }
-	| {
-			readonly type: "work-started";
-			readonly kind: WorkKind;
-			readonly epoch: number;
-	  }
-	| {
-			readonly type: "work-committing";
-			readonly kind: WorkKind;
-			readonly epoch: number;
-	  }
-	| {
-			readonly type: "work-done";
-			readonly kind: WorkKind;
-			readonly epoch: number;
-			/** For verification: keys that still differ. */
-			readonly divergences?: number;
-	  }
-	| {
-			readonly type: "work-failed";
-			readonly kind: WorkKind;
-			readonly epoch: number;
-			readonly error: string;
-	  }
-	| { readonly type: "retry-work" };
+  | {
+      readonly type: 'advance'
+      readonly blockers: readonly Blocker[]
+      readonly canary: readonly string[]
+    }
+  | {
+      readonly type: 'set-rollout'
+      readonly share: number
+      readonly canary: readonly string[]
+      readonly fleet: FleetPosition
+    }
+  | {
+      readonly type: 'set-flags'
+      readonly read?: ReadVariant | null
+      readonly write?: WriteVariant | null
+      readonly fleet: FleetPosition
+    }
+  | { readonly type: 'set-backfill'; readonly on: boolean }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  | { readonly type: 'approve'; readonly by: string }
+  | {
+      readonly type: 'revert'
+      readonly cause: RevertCause
+      readonly to?: Phase
+      readonly fleet: FleetPosition
+      readonly canRollback: boolean
+    }
+  | {
+      readonly type: 'continue-revert'
+      readonly fleet: FleetPosition
+      readonly canRollback: boolean
+    }
+  | { readonly type: 'restore' }
+  | { readonly type: 'rearm' }
+  | {
+      readonly type: 'work-started'
+      readonly kind: WorkKind
+      readonly epoch: number
+    }
+  | {
+      readonly type: 'work-committing'
+      readonly kind: WorkKind
+      readonly epoch: number
+    }
+  | {
+      readonly type: 'work-done'
+      readonly kind: WorkKind
+      readonly epoch: number
+      /** For verification: keys that still differ. */
+      readonly divergences?: number
+    }
+  | {
+      readonly type: 'work-failed'
+      readonly kind: WorkKind
+      readonly epoch: number
+      readonly error: string
+    }
+  | { readonly type: 'retry-work' }
 
 /** What the server has to carry out after the new state is committed. */
 export type Effect =
-	| { readonly type: "push" }
-	| { readonly type: "wake-engine" }
-	| { readonly type: "stop-work"; readonly kind: WorkKind };
+  | { readonly type: 'push' }
+  | { readonly type: 'wake-engine' }
+  | { readonly type: 'stop-work'; readonly kind: WorkKind }
 
 export type Transition =
-	| {
-			readonly ok: true;
-			readonly state: MigrationState;
-			readonly effects: readonly Effect[];
-	  }
-	| { readonly ok: false; readonly refusal: Refusal };
+  | {
+      readonly ok: true
+      readonly state: MigrationState
+      readonly effects: readonly Effect[]
+    }
+  | { readonly ok: false; readonly refusal: Refusal }
 
 export interface TransitionContext {
-	readonly definition: MigrationDefinition;
-	readonly now: Millis;
-	/** Oldest epoch that any known instance may still be on; history below it is dropped. */
-	readonly oldestLive: number;
+  readonly definition: MigrationDefinition
+  readonly now: Millis
+  /** Oldest epoch that any known instance may still be on; history below it is dropped. */
+  readonly oldestLive: number
 }

@@ -1,18 +1,18 @@
-export * from "./compatibility.ts";
-export * from "./config.ts";
-export * from "./definition.ts";
-export type * from "./events.ts";
-export * from "./flags.ts";
-export * from "./fleet.ts";
-export * from "./gate.ts";
-export * from "./parse.ts";
-export * from "./phases.ts";
-export * from "./refusal.ts";
-export * from "./routing.ts";
-export * from "./signals.ts";
-export * from "./state.ts";
-export * from "./steps.ts";
-export * from "./sticky.ts";
-export { transition } from "./transition.ts";
-export * from "./units.ts";
-export * from "./wire.ts";
+export * from './compatibility.ts'
+export * from './config.ts'
+export * from './definition.ts'
+export type * from './events.ts'
+export * from './flags.ts'
+export * from './fleet.ts'
+export * from './gate.ts'
+export * from './parse.ts'
+export * from './phases.ts'
+export * from './refusal.ts'
+export * from './routing.ts'
+export * from './signals.ts'
+export * from './state.ts'
+export * from './steps.ts'
+export * from './sticky.ts'
+export { transition } from './transition.ts'
+export * from './units.ts'
+export * from './wire.ts'

@@ -1,40 +1,40 @@
 /** Why an event cannot happen now; an expected outcome, not a fault. Every code has one meaning. */
 export const REFUSAL_CODES = [
-	"gate-closed",
-	"nothing-left",
-	"nothing-to-revert",
-	"old-incomplete",
-	"restore-needed",
-	"point-of-no-return",
-	"not-in-ramp",
-	"share-not-allowed",
-	"not-latched",
-	"already-latched",
-	"stale-work",
-	"no-work-to-retry",
-	"flags-incompatible",
-	"no-rollback-sql",
-	"approval-not-open",
-	"already-approved",
-	"path-not-behind",
-	"revert-not-safe",
-] as const;
+  'gate-closed',
+  'nothing-left',
+  'nothing-to-revert',
+  'old-incomplete',
+  'restore-needed',
+  'point-of-no-return',
+  'not-in-ramp',
+  'share-not-allowed',
+  'not-latched',
+  'already-latched',
+  'stale-work',
+  'no-work-to-retry',
+  'flags-incompatible',
+  'no-rollback-sql',
+  'approval-not-open',
+  'already-approved',
+  'path-not-behind',
+  'revert-not-safe',
+] as const
 
-export type RefusalCode = (typeof REFUSAL_CODES)[number];
+export type RefusalCode = (typeof REFUSAL_CODES)[number]
 
 export interface Refusal {
-	readonly code: RefusalCode;
-	/** What was wrong, with the names and numbers concerned. */
-	readonly message: string;
-	/** What to do about it. */
-	readonly action: string;
+  readonly code: RefusalCode
+  /** What was wrong, with the names and numbers concerned. */
+  readonly message: string
+  /** What to do about it. */
+  readonly action: string
 }
 
 export const refuse = (
-	code: RefusalCode,
-	message: string,
-	action: string,
+  code: RefusalCode,
+  message: string,
+  action: string,
 ): { ok: false; refusal: Refusal } => ({
-	ok: false,
-	refusal: { code, message, action },
-});
+  ok: false,
+  refusal: { code, message, action },
+})

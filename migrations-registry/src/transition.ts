@@ -1,257 +1,190 @@
-import type { Conflict } from "./compatibility.ts";
-import { conflictsWith } from "./compatibility.ts";
-import { enter, retryFailedWork, startWork } from "./enter.ts";
-import type {
-	Effect,
-	MigrationEvent,
-	Transition,
-	TransitionContext,
-} from "./events.ts";
-import { refuse } from "./refusal.ts";
-import { continueRevert, revert } from "./revert.ts";
-import { routingOf } from "./routing.ts";
-import type { MigrationState } from "./state.ts";
-import { currentRouting } from "./state.ts";
-import { nextStep, rolloutAt } from "./steps.ts";
-import { finishWork } from "./work.ts";
+import type { Conflict } from './compatibility.ts'
+import { conflictsWith } from './compatibility.ts'
+import { enter, retryFailedWork, startWork } from './enter.ts'
+import type { Effect, MigrationEvent, Transition, TransitionContext } from './events.ts'
+import { refuse } from './refusal.ts'
+import { continueRevert, revert } from './revert.ts'
+import { routingOf } from './routing.ts'
+import type { MigrationState } from './state.ts'
+import { currentRouting } from './state.ts'
+import { nextStep, rolloutAt } from './steps.ts'
+import { finishWork } from './work.ts'
 
 const describe = (conflict: Conflict): string =>
-	`${conflict.instance} may still ${conflict.as === "reader" ? "read" : "write"} under epoch ${conflict.epoch}`;
+  `${conflict.instance} may still ${conflict.as === 'reader' ? 'read' : 'write'} under epoch ${conflict.epoch}`
 
 /**
  * The one function by which a migration changes. Takes data and returns data: the next state and what is
  * to be done about it, or a refusal that says what to do instead.
  */
 export function transition(
-	state: MigrationState,
-	event: MigrationEvent,
-	context: TransitionContext,
+  state: MigrationState,
+  event: MigrationEvent,
+  context: TransitionContext,
 ): Transition {
-	switch (event.type) {
-		case "advance":
-			return advance(state, event, context);
-		case "set-rollout":
-			return setRollout(state, event, context);
-		case "set-flags":
-			return setFlags(state, event, context);
-		case "set-backfill":
-			return changed(
-				{ ...state, backfillOn: event.on },
-				{ type: "wake-engine" },
-			);
-		case "pause":
-			return changed({ ...state, paused: true }, { type: "wake-engine" });
-		case "resume":
-			return changed({ ...state, paused: false }, { type: "wake-engine" });
-		case "approve":
-			return approve(state, event.by, context);
-		case "revert":
-			return revert(state, event, context);
-		case "continue-revert":
-			return continueRevert(state, event, context);
-		case "restore":
-			if (state.phase !== "contracted") {
-				return refuse(
-					"path-not-behind",
-					`Restore brings back what contract dropped; the migration stands at ${state.phase}.`,
-					"Use revert.",
-				);
-			}
-			return changed(startWork(state, "restore"), { type: "wake-engine" });
-		case "rearm":
-			return rearm(state, context);
-		default:
-			return finishWork(state, event, context);
-	}
+  switch (event.type) {
+    case 'advance':
+      return advance(state, event, context)
+    case 'set-rollout':
+      return setRollout(state, event, context)
+    case 'set-flags':
+      return setFlags(state, event, context)
+    case 'set-backfill':
+      return changed({ ...state, backfillOn: event.on }, { type: 'wake-engine' })
+    case 'pause':
+      return changed({ ...state, paused: true }, { type: 'wake-engine' })
+    case 'resume':
+      return changed({ ...state, paused: false }, { type: 'wake-engine' })
+    case 'approve':
+      return approve(state, event.by, context)
+    case 'revert':
+      return revert(state, event, context)
+    case 'continue-revert':
+      return continueRevert(state, event, context)
+    case 'restore':
+      if (state.phase !== 'contracted') {
+        return refuse(
+          'path-not-behind',
+          `Restore brings back what contract dropped; the migration stands at ${state.phase}.`,
+          'Use revert.',
+        )
+      }
+      return changed(startWork(state, 'restore'), { type: 'wake-engine' })
+    case 'rearm':
+      return rearm(state, context)
+    default:
+      return finishWork(state, event, context)
+  }
 }
 
 const changed = (state: MigrationState, ...effects: Effect[]): Transition => ({
-	ok: true,
-	state,
-	effects,
-});
+  ok: true,
+  state,
+  effects,
+})
 
 function advance(
-	state: MigrationState,
-	event: Extract<MigrationEvent, { type: "advance" }>,
-	context: TransitionContext,
+  state: MigrationState,
+  event: Extract<MigrationEvent, { type: 'advance' }>,
+  context: TransitionContext,
 ): Transition {
-	const { definition } = context;
-	const step = nextStep(definition, state);
-	if (step.kind === "none") {
-		return refuse(
-			"nothing-left",
-			`${definition.id} is at its last phase, ${state.phase}.`,
-			"Nothing to do.",
-		);
-	}
-	if (event.blockers.length > 0) {
-		return refuse(
-			"gate-closed",
-			event.blockers.map((blocker) => blocker.message).join(" "),
-			event.blockers[0]?.action ?? "See the gate.",
-		);
-	}
-	if (step.kind === "work") {
-		return changed(startWork(state, step.work), { type: "wake-engine" });
-	}
-	if (step.kind === "rollout") {
-		const rollout = rolloutAt(definition, step.step, event.canary);
-		return changed(enter(state, "ramp", context, { rollout }), {
-			type: "push",
-		});
-	}
-	return changed(
-		enter(state, step.to, context),
-		{ type: "push" },
-		{ type: "wake-engine" },
-	);
+  const { definition } = context
+  const step = nextStep(definition, state)
+  if (step.kind === 'none') {
+    return refuse('nothing-left', `${definition.id} is at its last phase, ${state.phase}.`, 'Nothing to do.')
+  }
+  if (event.blockers.length > 0) {
+    return refuse(
+      'gate-closed',
+      event.blockers.map((blocker) => blocker.message).join(' '),
+      event.blockers[0]?.action ?? 'See the gate.',
+    )
+  }
+  if (step.kind === 'work') {
+    return changed(startWork(state, step.work), { type: 'wake-engine' })
+  }
+  if (step.kind === 'rollout') {
+    const rollout = rolloutAt(definition, step.step, event.canary)
+    return changed(enter(state, 'ramp', context, { rollout }), {
+      type: 'push',
+    })
+  }
+  return changed(enter(state, step.to, context), { type: 'push' }, { type: 'wake-engine' })
 }
 
 function setRollout(
-	state: MigrationState,
-	event: Extract<MigrationEvent, { type: "set-rollout" }>,
-	context: TransitionContext,
+  state: MigrationState,
+  event: Extract<MigrationEvent, { type: 'set-rollout' }>,
+  context: TransitionContext,
 ): Transition {
-	if (state.phase !== "ramp") {
-		return refuse(
-			"not-in-ramp",
-			`A share can be set in ramp only; ${context.definition.id} stands at ${state.phase}.`,
-			"Advance to ramp first.",
-		);
-	}
-	if (state.latch !== undefined) {
-		return refuse(
-			"already-latched",
-			`Latched since a revert: ${state.latch.reason}`,
-			"Re-arm first.",
-		);
-	}
-	const steps = context.definition.rollout;
-	const reached = steps.findLastIndex(
-		(step) => "share" in step && step.share <= event.share,
-	);
-	const rollout = {
-		step: Math.max(reached, 0),
-		share: event.share,
-		canary: event.canary,
-	};
-	const next = routingOf(
-		context.definition.id,
-		"ramp",
-		rollout,
-		state.complete.old,
-	);
-	const conflicts = conflictsWith(
-		next,
-		event.fleet.instances,
-		state.history,
-		event.fleet.minimum,
-	);
-	if (conflicts.length > 0) {
-		return refuse(
-			"share-not-allowed",
-			`${conflicts.map(describe).join("; ")}.`,
-			"Wait until these instances have drained.",
-		);
-	}
-	return changed(enter(state, "ramp", context, { rollout }), { type: "push" });
+  if (state.phase !== 'ramp') {
+    return refuse(
+      'not-in-ramp',
+      `A share can be set in ramp only; ${context.definition.id} stands at ${state.phase}.`,
+      'Advance to ramp first.',
+    )
+  }
+  if (state.latch !== undefined) {
+    return refuse('already-latched', `Latched since a revert: ${state.latch.reason}`, 'Re-arm first.')
+  }
+  const steps = context.definition.rollout
+  const reached = steps.findLastIndex((step) => 'share' in step && step.share <= event.share)
+  const rollout = {
+    step: Math.max(reached, 0),
+    share: event.share,
+    canary: event.canary,
+  }
+  const next = routingOf(context.definition.id, 'ramp', rollout, state.complete.old)
+  const conflicts = conflictsWith(next, event.fleet.instances, state.history, event.fleet.minimum)
+  if (conflicts.length > 0) {
+    return refuse(
+      'share-not-allowed',
+      `${conflicts.map(describe).join('; ')}.`,
+      'Wait until these instances have drained.',
+    )
+  }
+  return changed(enter(state, 'ramp', context, { rollout }), { type: 'push' })
 }
 
 function setFlags(
-	state: MigrationState,
-	event: Extract<MigrationEvent, { type: "set-flags" }>,
-	context: TransitionContext,
+  state: MigrationState,
+  event: Extract<MigrationEvent, { type: 'set-flags' }>,
+  context: TransitionContext,
 ): Transition {
-	const base = { ...state, overrides: {} };
-	const read =
-		event.read === undefined ? state.overrides.read : (event.read ?? undefined);
-	const write =
-		event.write === undefined
-			? state.overrides.write
-			: (event.write ?? undefined);
-	const overrides = {
-		...(read === undefined ? {} : { read }),
-		...(write === undefined ? {} : { write }),
-	};
-	const next = currentRouting(context.definition.id, { ...base, overrides });
-	const conflicts = conflictsWith(
-		next,
-		event.fleet.instances,
-		state.history,
-		event.fleet.minimum,
-	);
-	const lead =
-		next.write === "old" || next.write === "dual-old" ? "old" : "new";
-	const served = next.read.kind === "fixed" ? next.read.variant : undefined;
-	const path = served === "new" || served === "new-shadow" ? "new" : "old";
-	const phaseWrites = routingOf(
-		context.definition.id,
-		state.phase,
-		state.rollout,
-		state.complete.old,
-	).write;
-	const incomplete =
-		(!state.complete.new && (path === "new" || lead === "new")) ||
-		(!state.complete.old && (path === "old" || lead === "old"));
-	// Work of the phase relies on every instance writing what the phase says.
-	if (next.write !== phaseWrites || incomplete || conflicts.length > 0) {
-		const why =
-			next.write !== phaseWrites
-				? `the write flag of ${state.phase} is ${phaseWrites}, and the work of the phase relies on it`
-				: incomplete
-					? `${path} does not hold every acknowledged write yet`
-					: conflicts.map(describe).join("; ");
-		return refuse(
-			"flags-incompatible",
-			`These flags are not allowed now: ${why}.`,
-			"Advance or revert instead.",
-		);
-	}
-	return changed(
-		enter(state, state.phase, context, { rollout: state.rollout, overrides }),
-		{ type: "push" },
-	);
+  const base = { ...state, overrides: {} }
+  const read = event.read === undefined ? state.overrides.read : (event.read ?? undefined)
+  const write = event.write === undefined ? state.overrides.write : (event.write ?? undefined)
+  const overrides = {
+    ...(read === undefined ? {} : { read }),
+    ...(write === undefined ? {} : { write }),
+  }
+  const next = currentRouting(context.definition.id, { ...base, overrides })
+  const conflicts = conflictsWith(next, event.fleet.instances, state.history, event.fleet.minimum)
+  const lead = next.write === 'old' || next.write === 'dual-old' ? 'old' : 'new'
+  const served = next.read.kind === 'fixed' ? next.read.variant : undefined
+  const path = served === 'new' || served === 'new-shadow' ? 'new' : 'old'
+  const phaseWrites = routingOf(context.definition.id, state.phase, state.rollout, state.complete.old).write
+  const incomplete =
+    (!state.complete.new && (path === 'new' || lead === 'new')) ||
+    (!state.complete.old && (path === 'old' || lead === 'old'))
+  // Work of the phase relies on every instance writing what the phase says.
+  if (next.write !== phaseWrites || incomplete || conflicts.length > 0) {
+    const why =
+      next.write !== phaseWrites
+        ? `the write flag of ${state.phase} is ${phaseWrites}, and the work of the phase relies on it`
+        : incomplete
+          ? `${path} does not hold every acknowledged write yet`
+          : conflicts.map(describe).join('; ')
+    return refuse(
+      'flags-incompatible',
+      `These flags are not allowed now: ${why}.`,
+      'Advance or revert instead.',
+    )
+  }
+  return changed(enter(state, state.phase, context, { rollout: state.rollout, overrides }), { type: 'push' })
 }
 
-function approve(
-	state: MigrationState,
-	by: string,
-	{ now }: TransitionContext,
-): Transition {
-	if (state.phase !== "retired") {
-		return refuse(
-			"approval-not-open",
-			`Approvals are for contract; the migration stands at ${state.phase}.`,
-			"Approve once it is retired.",
-		);
-	}
-	if (state.approvals.some((approval) => approval.by === by)) {
-		return refuse(
-			"already-approved",
-			`${by} has approved already.`,
-			"Ask a second person.",
-		);
-	}
-	return changed({
-		...state,
-		approvals: [...state.approvals, { by, at: now }],
-	});
+function approve(state: MigrationState, by: string, { now }: TransitionContext): Transition {
+  if (state.phase !== 'retired') {
+    return refuse(
+      'approval-not-open',
+      `Approvals are for contract; the migration stands at ${state.phase}.`,
+      'Approve once it is retired.',
+    )
+  }
+  if (state.approvals.some((approval) => approval.by === by)) {
+    return refuse('already-approved', `${by} has approved already.`, 'Ask a second person.')
+  }
+  return changed({
+    ...state,
+    approvals: [...state.approvals, { by, at: now }],
+  })
 }
 
 function rearm(state: MigrationState, { now }: TransitionContext): Transition {
-	const { latch, pending, ...rest } = state;
-	if (latch === undefined)
-		return refuse(
-			"not-latched",
-			"The migration is not latched.",
-			"Nothing to do.",
-		);
-	// A step back that has not been taken yet is called off: whoever re-arms wants to go forward.
-	const called =
-		pending === undefined ? [] : ([{ type: "wake-engine" }] as const);
-	return changed(
-		{ ...retryFailedWork(rest), run: { epoch: state.epoch, at: now } },
-		...called,
-	);
+  const { latch, pending, ...rest } = state
+  if (latch === undefined) return refuse('not-latched', 'The migration is not latched.', 'Nothing to do.')
+  // A step back that has not been taken yet is called off: whoever re-arms wants to go forward.
+  const called = pending === undefined ? [] : ([{ type: 'wake-engine' }] as const)
+  return changed({ ...retryFailedWork(rest), run: { epoch: state.epoch, at: now } }, ...called)
 }

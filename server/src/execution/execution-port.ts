@@ -1,0 +1,54 @@
+import type { MigrationDefinition, MigrationSql, WorkKind } from '@switchback/migrations-registry'
+import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
+
+/** One piece of database work, as the engine hands it out. */
+export interface WorkOrder {
+  readonly definition: MigrationDefinition
+  readonly sql: MigrationSql
+  readonly epoch: number
+  /** Aborted when the migration has moved on or the server stops; work ends at the next safe point. */
+  readonly signal: AbortSignal
+  readonly report: (progress: WorkProgress) => void
+  /** Whether copying may go on now; asked before every chunk. Resolves to the reason where it may not. */
+  readonly heldBackBy: () => string | undefined
+  /** Contract calls this right before the first drop; throws where the work was called off meanwhile. */
+  readonly committing: () => Promise<void>
+}
+
+export interface WorkOutcome {
+  /** Keys that still differ after repair; for verification. */
+  readonly divergences: number
+  /** Counts and places worth keeping: rows copied, rows compared, archive folder and checksums. */
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+/** A transaction of an older epoch that the fence waits for. */
+export interface FenceHolder {
+  readonly pid: number
+  readonly application: string
+  readonly ageMs: number
+  readonly query: string
+}
+
+export type FencePassed =
+  | { readonly passed: true }
+  | { readonly passed: false; readonly holders: readonly FenceHolder[] }
+
+/** The database work of one target. Everything is repeatable: a crash at any point resumes. */
+export interface Execution {
+  /** Installs the schema `switchback` and the fence of this migration in the target; repeatable. */
+  prepare(migration: string): Promise<void>
+  /** Raises the minimum to `epoch`, then waits (bounded) until no older transaction can commit. Repeatable. */
+  passFence(migration: string, epoch: number, signal?: AbortSignal): Promise<FencePassed>
+  /** Lowest epoch that may write; 0 where the fence is not installed. */
+  minimum(migration: string): Promise<number>
+  repairs(migration: string): Promise<OpenRepairs>
+  failedRows(migration: string): Promise<number>
+  /** Copies keys that wait for repair from the other path, under the key's lock. Returns how many were done. */
+  repairSome(definition: MigrationDefinition, limit: number): Promise<number>
+  /** Runs `work` while holding the lock that makes this the only executor of the migration; undefined where
+   *  somebody else holds it. Aborts `signal` when the lock's connection breaks. */
+  exclusively<T>(migration: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined>
+  run(kind: WorkKind, order: WorkOrder): Promise<WorkOutcome>
+  end(): Promise<void>
+}

@@ -1,0 +1,140 @@
+import type {
+  Blocker,
+  Gate,
+  MigrationDefinition,
+  MigrationSql,
+  MigrationState,
+  Path,
+  Phase,
+  ReadVariant,
+  Refusal,
+  RevertCause,
+  WorkKind,
+  WriteVariant,
+} from '@switchback/migrations-registry'
+
+/** A migration as the store holds it. */
+export interface StoredMigration {
+  readonly definition: MigrationDefinition
+  readonly sql: MigrationSql
+  /** Text of `migration.yaml`. */
+  readonly source: string
+  readonly checksum: string
+  readonly state: MigrationState
+  /** Revision of the last change. */
+  readonly revision: number
+}
+
+/** Who asks for a change: a token's name, or a part of the server. */
+export interface Actor {
+  readonly name: string
+}
+
+/** What a person or a pipeline may ask of a migration. */
+export type Command =
+  | {
+      readonly type: 'advance'
+      readonly force?: readonly string[]
+      readonly reason?: string
+    }
+  | {
+      readonly type: 'set-rollout'
+      readonly share?: number
+      readonly canaries?: number
+    }
+  | {
+      readonly type: 'set-flags'
+      readonly read?: ReadVariant | null
+      readonly write?: WriteVariant | null
+    }
+  | { readonly type: 'set-backfill'; readonly on: boolean }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  | { readonly type: 'approve' }
+  | {
+      readonly type: 'revert'
+      readonly to?: Phase
+      readonly cause: Omit<RevertCause, 'by'>
+    }
+  | { readonly type: 'continue-revert' }
+  | { readonly type: 'restore' }
+  | { readonly type: 'rearm'; readonly reason: string }
+  | { readonly type: 'retry-work' }
+  /** From the engine. */
+  | {
+      readonly type: 'work-started'
+      readonly kind: WorkKind
+      readonly epoch: number
+    }
+  | {
+      readonly type: 'work-committing'
+      readonly kind: WorkKind
+      readonly epoch: number
+    }
+  | {
+      readonly type: 'work-done'
+      readonly kind: WorkKind
+      readonly epoch: number
+      readonly divergences?: number
+      readonly detail?: Readonly<Record<string, unknown>>
+    }
+  | {
+      readonly type: 'work-failed'
+      readonly kind: WorkKind
+      readonly epoch: number
+      readonly error: string
+    }
+
+export type CommandResult =
+  | { readonly ok: true; readonly migration: StoredMigration }
+  | {
+      readonly ok: false
+      readonly refusal: Refusal
+      readonly blockers?: readonly Blocker[]
+    }
+
+export interface RegisterInput {
+  readonly definition: MigrationDefinition
+  readonly sql: MigrationSql
+  readonly source: string
+}
+
+/** Every change of a migration goes through here: judged, committed with its audit event, then pushed. */
+export interface PhaseService {
+  list(): Promise<readonly StoredMigration[]>
+  get(id: string): Promise<StoredMigration | undefined>
+  /** Registers a migration, or replaces the definition of one that is still planned. */
+  register(input: RegisterInput, actor: Actor): Promise<CommandResult>
+  gate(id: string): Promise<Gate | undefined>
+  command(id: string, command: Command, actor: Actor): Promise<CommandResult>
+}
+
+/** Open repairs by the path that is behind. */
+export type OpenRepairs = Readonly<Record<Path, number>>
+
+/** Progress of database work, as the engine reports it and the API shows it. */
+export interface WorkProgress {
+  /** What is being done now, such as `copying`, `waiting for drain`, `sweeping`. */
+  readonly stage: string
+  readonly done?: number
+  /** An estimate where it is not known exactly. */
+  readonly total?: number
+  /** Rows per second. */
+  readonly rate?: number
+  readonly etaMs?: number
+  /** What holds the work back, where something does. */
+  readonly throttledBy?: string
+  readonly detail?: Readonly<Record<string, unknown>>
+}
+
+export interface WorkRecord {
+  readonly kind: WorkKind
+  readonly epoch: number
+  readonly status: 'pending' | 'running' | 'done' | 'failed'
+  readonly progress: WorkProgress
+  readonly result?: Readonly<Record<string, unknown>>
+  readonly error?: string
+  readonly startedAt: number
+  readonly updatedAt: number
+  readonly endedAt?: number
+}
