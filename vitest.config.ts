@@ -17,6 +17,7 @@ export default defineConfig({
     include: ['*/src/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**'],
     globalSetup: ['test/support/global-setup.ts'],
+    reporters: ['default', ['json', { outputFile: '.cache/vitest.json' }]],
     pool: 'forks',
     maxWorkers: 2,
     retry: 0,

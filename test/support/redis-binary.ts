@@ -17,10 +17,10 @@ const PACKAGES = ['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1']
  * root, changes nothing on the machine, and is done once. Throws where neither can be had.
  */
 export async function redisBinary(): Promise<RedisBinary> {
-  const installed = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'redis-server'))
+  const installed = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'redis-server'))
   const file = installed.find((candidate) => existsSync(candidate))
   if (file !== undefined) return { file, env: {} }
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'switchback')
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'switchback')
   const unpacked = join(cache, 'redis')
   if (!existsSync(unpacked)) await unpack(cache, unpacked)
   const libraries = join(unpacked, 'usr', 'lib')
@@ -33,8 +33,16 @@ async function unpack(cache: string, target: string): Promise<void> {
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'redis-'))
   try {
-    for (const folder of ['lists/partial', 'cache/archives/partial', 'root']) mkdirSync(join(work, folder), { recursive: true })
-    const own = ['-o', `Dir::State::Lists=${work}/lists`, '-o', `Dir::Cache=${work}/cache`, '-o', 'Debug::NoLocking=1']
+    for (const folder of ['lists/partial', 'cache/archives/partial', 'root'])
+      mkdirSync(join(work, folder), { recursive: true })
+    const own = [
+      '-o',
+      `Dir::State::Lists=${work}/lists`,
+      '-o',
+      `Dir::Cache=${work}/cache`,
+      '-o',
+      'Debug::NoLocking=1',
+    ]
     const options = { cwd: work, timeout: 120_000 }
     await run('apt-get', [...own, '-q', 'update'], options)
     await run('apt-get', [...own, '-q', 'download', ...PACKAGES], options)

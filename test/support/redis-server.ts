@@ -28,7 +28,9 @@ export async function redisServer(): Promise<RedisServer | undefined> {
     binary = await redisBinary()
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    process.stderr.write(`\n!!! SKIPPED: no redis-server on PATH, and Debian's cannot be fetched.\n!!! ${reason}\n\n`)
+    process.stderr.write(
+      `\n!!! SKIPPED: no redis-server on PATH, and Debian's cannot be fetched.\n!!! ${reason}\n\n`,
+    )
     return undefined
   }
   const port = await freePort()
@@ -39,7 +41,18 @@ export async function redisServer(): Promise<RedisServer | undefined> {
   async function start(): Promise<void> {
     if (running) return
     mkdirSync(folder, { recursive: true })
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+    const args = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      folder,
+    ]
     running = spawnProcess(binary.file, args, { env: binary.env })
     await running.sees(/Ready to accept connections/)
   }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { waitFor, type WaitOptions } from './wait-for.ts'
+import { type WaitOptions, waitFor } from './wait-for.ts'
 import { watchdog } from './watchdog.ts'
 
 export interface SpawnOptions {
@@ -27,7 +27,11 @@ export function spawnNode(args: readonly string[], options: SpawnOptions = {}): 
 }
 
 /** The same for any program. */
-export function spawnProcess(file: string, args: readonly string[], options: SpawnOptions = {}): SpawnedProcess {
+export function spawnProcess(
+  file: string,
+  args: readonly string[],
+  options: SpawnOptions = {},
+): SpawnedProcess {
   const child = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
@@ -65,11 +69,15 @@ export function spawnProcess(file: string, args: readonly string[], options: Spa
     output: () => all,
     stdout: () => out,
     async sees(pattern, waitOptions) {
-      await waitFor(() => pattern.test(all) || ended, { what: `${pattern} in the output`, ...waitOptions }).catch((cause: unknown) => {
+      await waitFor(() => pattern.test(all) || ended, {
+        what: `${pattern} in the output`,
+        ...waitOptions,
+      }).catch((cause: unknown) => {
         throw new Error(`${file} ${args.join(' ')} never wrote ${pattern}; it wrote:\n${all}`, { cause })
       })
       const match = all.match(pattern)
-      if (!match) throw new Error(`${file} ${args.join(' ')} ended before it wrote ${pattern}; it wrote:\n${all}`)
+      if (!match)
+        throw new Error(`${file} ${args.join(' ')} ended before it wrote ${pattern}; it wrote:\n${all}`)
       return match
     },
     kill(signal = 'SIGKILL') {

@@ -20,7 +20,9 @@ test('a dropped database is gone', async () => {
   const database = await testDatabase()
   await database.drop()
   const other = await testDatabase()
-  const { rows } = await other.pool.query('select 1 from pg_database where datname = $1', [new URL(database.url).pathname.slice(1)])
+  const { rows } = await other.pool.query('select 1 from pg_database where datname = $1', [
+    new URL(database.url).pathname.slice(1),
+  ])
   expect(rows).toEqual([])
   await other.drop()
 })
@@ -42,7 +44,10 @@ describe.skipIf(!redis)('Redis', () => {
 
 test('what waits in vain says for what, and why the last look failed', async () => {
   const looking = waitFor(() => Promise.reject(new Error('not found')), { what: 'the moon', timeoutMs: 30 })
-  await expect(looking).rejects.toMatchObject({ message: 'waited 30 ms in vain for the moon', cause: { message: 'not found' } })
+  await expect(looking).rejects.toMatchObject({
+    message: 'waited 30 ms in vain for the moon',
+    cause: { message: 'not found' },
+  })
 })
 
 test('a process that ends early is told from one that is slow', async () => {

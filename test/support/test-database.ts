@@ -35,7 +35,14 @@ export async function testDatabase(template?: DatabaseTemplate): Promise<TestDat
     url,
     pool,
     drop() {
-      dropped ??= pool.end().then(() => asAdmin(server, async (admin) => void (await admin.query(`drop database if exists ${quoted(name)} with (force)`))))
+      dropped ??= pool
+        .end()
+        .then(() =>
+          asAdmin(
+            server,
+            async (admin) => void (await admin.query(`drop database if exists ${quoted(name)} with (force)`)),
+          ),
+        )
       return dropped
     },
   }
@@ -50,8 +57,11 @@ async function ensureTemplate(server: string, template: DatabaseTemplate): Promi
   const name = `template_${template.name}`
   await asAdmin(server, async (admin) => {
     // Test files run in processes of their own; one makes the template, the others wait here.
-    await admin.query("select pg_advisory_lock(hashtextextended($1, 0))", [name])
-    const { rows } = await admin.query<{ complete: boolean }>('select datistemplate as complete from pg_database where datname = $1', [name])
+    await admin.query('select pg_advisory_lock(hashtextextended($1, 0))', [name])
+    const { rows } = await admin.query<{ complete: boolean }>(
+      'select datistemplate as complete from pg_database where datname = $1',
+      [name],
+    )
     if (rows[0]?.complete) return
     await admin.query(`drop database if exists ${quoted(name)} with (force)`)
     await admin.query(`create database ${quoted(name)}`)

@@ -42,7 +42,10 @@ export function watchdog(): Watchdog {
 }
 
 function createWatchdog(): Watchdog {
-  const child = spawn(process.execPath, ['-e', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+  const child = spawn(process.execPath, ['-e', SCRIPT], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
   child.on('error', () => undefined)
   child.stdin.on('error', () => undefined)
   child.unref()

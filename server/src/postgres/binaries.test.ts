@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
 import { spawnNode } from '@switchback/test/support'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { binaryPackage, makeLinks } from './binaries.ts'
 
 let root: string

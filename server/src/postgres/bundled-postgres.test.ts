@@ -1,12 +1,21 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort, spawnNode } from '@switchback/test/support'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { freePort, spawnNode } from '@switchback/test/support'
 import { type BundledPostgres, startBundledPostgres } from './bundled-postgres.ts'
-import { isRunning } from './process-table.ts'
 import { readPostmasterFile } from './postmaster-file.ts'
+import { isRunning } from './process-table.ts'
 
 const quick = { fsync: 'off', max_connections: 20, shared_buffers: '16MB' }
 const built = new URL('../../dist/index.js', import.meta.url).href
@@ -25,7 +34,11 @@ afterEach(async () => {
 })
 
 async function start(dataDir = join(folder, 'pg'), port?: number): Promise<BundledPostgres> {
-  const postgres = await startBundledPostgres({ dataDir, settings: quick, ...(port === undefined ? {} : { port }) })
+  const postgres = await startBundledPostgres({
+    dataDir,
+    settings: quick,
+    ...(port === undefined ? {} : { port }),
+  })
   started.push(postgres)
   return postgres
 }
@@ -122,7 +135,10 @@ test('a postmaster.pid that names a stranger does not keep it from starting', as
   await first.stop()
   // What a reboot leaves: the pid belongs to another process of the same user by now.
   const sleeper = spawnNode(['-e', 'setInterval(() => {}, 1000)'])
-  writeFileSync(join(first.dataDir, 'postmaster.pid'), `${sleeper.pid}\n${first.dataDir}\n0\n${first.port}\n\n127.0.0.1\n0 0\nready\n`)
+  writeFileSync(
+    join(first.dataDir, 'postmaster.pid'),
+    `${sleeper.pid}\n${first.dataDir}\n0\n${first.port}\n\n127.0.0.1\n0 0\nready\n`,
+  )
   const owner = statSync(first.dataDir)
   if (process.getuid?.() === 0) chownSync(join(first.dataDir, 'postmaster.pid'), owner.uid, owner.gid)
   const second = await start()
@@ -132,14 +148,29 @@ test('a postmaster.pid that names a stranger does not keep it from starting', as
 
 test('a port in use, a folder with other files, a file in the way: one clear line each', async () => {
   const busy = await start()
-  await expect(start(join(folder, 'other'), busy.port)).rejects.toMatchObject({ code: 'postgres-port-in-use', message: expect.stringContaining(String(busy.port)) })
+  await expect(start(join(folder, 'other'), busy.port)).rejects.toMatchObject({
+    code: 'postgres-port-in-use',
+    message: expect.stringContaining(String(busy.port)),
+  })
   mkdirSync(join(folder, 'photos'))
   writeFileSync(join(folder, 'photos', 'cat.jpg'), '')
-  await expect(start(join(folder, 'photos'))).rejects.toMatchObject({ code: 'postgres-data-folder', message: expect.stringContaining('holds other files') })
-  await expect(start(join(folder, 'photos', 'cat.jpg', 'x'))).rejects.toMatchObject({ code: 'postgres-data-folder' })
+  await expect(start(join(folder, 'photos'))).rejects.toMatchObject({
+    code: 'postgres-data-folder',
+    message: expect.stringContaining('holds other files'),
+  })
+  await expect(start(join(folder, 'photos', 'cat.jpg', 'x'))).rejects.toMatchObject({
+    code: 'postgres-data-folder',
+  })
 })
 
 test('a start that fails shows the end of the log', async () => {
-  const failing = startBundledPostgres({ dataDir: join(folder, 'pg'), port: await freePort(), settings: { shared_buffers: 'plenty' } })
-  await expect(failing).rejects.toMatchObject({ code: 'postgres-start-failed', message: expect.stringContaining('"shared_buffers": "plenty"') })
+  const failing = startBundledPostgres({
+    dataDir: join(folder, 'pg'),
+    port: await freePort(),
+    settings: { shared_buffers: 'plenty' },
+  })
+  await expect(failing).rejects.toMatchObject({
+    code: 'postgres-start-failed',
+    message: expect.stringContaining('"shared_buffers": "plenty"'),
+  })
 })
