@@ -67,7 +67,9 @@ export function chooseIdentity(dataDir: string): Identity | undefined {
   if (!isRoot()) return ordinaryIdentity()
   const parent = dirname(dataDir)
   const present = statSync(dataDir, { throwIfNoEntry: false })
-  const users = [present, NOBODY, statSync(nearestFolder(parent))].filter((ids) => ids !== undefined && ids.uid !== 0)
+  const users = [present, NOBODY, statSync(nearestFolder(parent))].filter(
+    (ids) => ids !== undefined && ids.uid !== 0,
+  )
   for (const ids of users) {
     if (ids && canReach(parent, ids)) return { kind: 'user', ids: { uid: ids.uid, gid: ids.gid } }
   }
