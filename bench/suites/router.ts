@@ -1,0 +1,3 @@
+import type { SuiteResult } from '../main.ts'
+
+export const run = async (): Promise<SuiteResult> => ({ suite: 'router', ratios: {} })
