@@ -1,4 +1,14 @@
-import { chmodSync, cpSync, existsSync, lstatSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative, resolve } from 'node:path'
@@ -30,9 +40,15 @@ export function locateBinaries(identity: Identity): Binaries {
   const version = versionOf(root)
   const ids = idsOf(identity)
   const reachable = !ids || canReach(join(root, 'native', 'bin'), ids)
-  const native = reachable ? join(root, 'native') : copyToCache(join(root, 'native'), `${basename(name)}-${version}`)
+  const native = reachable
+    ? join(root, 'native')
+    : copyToCache(join(root, 'native'), `${basename(name)}-${version}`)
   const suffix = process.platform === 'win32' ? '.exe' : ''
-  return { initdb: join(native, 'bin', `initdb${suffix}`), postgres: join(native, 'bin', `postgres${suffix}`), version }
+  return {
+    initdb: join(native, 'bin', `initdb${suffix}`),
+    postgres: join(native, 'bin', `postgres${suffix}`),
+    version,
+  }
 }
 
 function packageRoot(name: string): string {
@@ -50,7 +66,8 @@ function packageRoot(name: string): string {
 
 function versionOf(root: string): string {
   const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : ''
+  const version =
+    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : ''
   return String(version)
 }
 
@@ -61,7 +78,10 @@ function versionOf(root: string): string {
 export function makeLinks(root: string): void {
   const list = join(root, 'native', 'pg-symlinks.json')
   if (!existsSync(list)) return
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as {
+    source: string
+    target: string
+  }[]) {
     const link = resolve(root, target)
     if (lstatSync(link, { throwIfNoEntry: false })) continue
     try {

@@ -53,7 +53,12 @@ export async function startBundledPostgres(options: BundledPostgresOptions): Pro
     const { dataDir, identity } = place(resolve(options.dataDir), options.runAs, log)
     const binaries = locateBinaries(identity)
     const settings = options.settings ?? {}
-    ensureCluster({ dataDir, binaries, identity, durable: settings['fsync'] !== 'off' && settings['fsync'] !== false })
+    ensureCluster({
+      dataDir,
+      binaries,
+      identity,
+      durable: settings.fsync !== 'off' && settings.fsync !== false,
+    })
     const password = readPassword(dataDir)
     // Registered before looking for a server: one that is about to stop sees us, or we see it gone.
     const holders = createHolders(dataDir)
@@ -61,8 +66,18 @@ export async function startBundledPostgres(options: BundledPostgresOptions): Pro
     try {
       if (!findPostmaster(dataDir)) giveTo(dataDir, idsOf(identity))
       const timeoutMs = options.timeoutMs ?? 120_000
-      const running = await ensurePostmaster({ dataDir, binaries, identity, password, port: options.port, settings, timeoutMs })
-      log(`PostgreSQL ${binaries.version} ${running.startedHere ? 'started' : 'was running already'} in ${dataDir}, port ${running.port}`)
+      const running = await ensurePostmaster({
+        dataDir,
+        binaries,
+        identity,
+        password,
+        port: options.port,
+        settings,
+        timeoutMs,
+      })
+      log(
+        `PostgreSQL ${binaries.version} ${running.startedHere ? 'started' : 'was running already'} in ${dataDir}, port ${running.port}`,
+      )
       let stopped: Promise<void> | undefined
       const stop = (): Promise<void> => {
         stopped ??= stopPostmaster(dataDir, holders, use)
@@ -75,26 +90,44 @@ export async function startBundledPostgres(options: BundledPostgresOptions): Pro
     }
   } catch (error) {
     if (error instanceof PostgresError) throw error
-    throw new PostgresError('postgres-data-folder', `the bundled PostgreSQL cannot use ${options.dataDir}: ${messageOf(error)}`, { cause: error })
+    throw new PostgresError(
+      'postgres-data-folder',
+      `the bundled PostgreSQL cannot use ${options.dataDir}: ${messageOf(error)}`,
+      { cause: error },
+    )
   }
 }
 
 /** Decides where the data lies and as whom PostgreSQL runs. */
-function place(wanted: string, runAs: UserIds | undefined, log: (message: string) => void): { dataDir: string; identity: Identity } {
+function place(
+  wanted: string,
+  runAs: UserIds | undefined,
+  log: (message: string) => void,
+): { dataDir: string; identity: Identity } {
   makeParent(wanted)
-  const dataDir = existsSync(wanted) ? realpathSync(wanted) : join(realpathSync(dirname(wanted)), basename(wanted))
+  const dataDir = existsSync(wanted)
+    ? realpathSync(wanted)
+    : join(realpathSync(dirname(wanted)), basename(wanted))
   if (runAs) return { dataDir, identity: { kind: 'user', ids: runAs } }
   // A store that had to be put elsewhere once stays there, whatever would be possible today.
-  const elsewhere = join('/var/lib/switchback', createHash('sha256').update(dataDir).digest('hex').slice(0, 16))
+  const elsewhere = join(
+    '/var/lib/switchback',
+    createHash('sha256').update(dataDir).digest('hex').slice(0, 16),
+  )
   const moved = isRoot() && existsSync(join(elsewhere, 'PG_VERSION'))
   const identity = moved ? undefined : chooseIdentity(dataDir)
   if (identity) return { dataDir, identity }
   // Nobody but root gets there, PostgreSQL refuses root, and user namespaces are off.
-  log(`${dataDir} can be entered by root alone and PostgreSQL refuses to run as root: the data lies in ${elsewhere}`)
+  log(
+    `${dataDir} can be entered by root alone and PostgreSQL refuses to run as root: the data lies in ${elsewhere}`,
+  )
   makeParent(elsewhere)
   const other = chooseIdentity(elsewhere)
   if (other) return { dataDir: elsewhere, identity: other }
-  throw new PostgresError('postgres-data-folder', `PostgreSQL does not run as root, and no other user can enter ${dataDir} or ${elsewhere}`)
+  throw new PostgresError(
+    'postgres-data-folder',
+    `PostgreSQL does not run as root, and no other user can enter ${dataDir} or ${elsewhere}`,
+  )
 }
 
 async function stopPostmaster(dataDir: string, holders: Holders, use: { leave(): void }): Promise<void> {
@@ -104,5 +137,8 @@ async function stopPostmaster(dataDir: string, holders: Holders, use: { leave():
   if (!postmaster || holders.any()) return
   process.kill(postmaster.pid, 'SIGINT')
   if (await waitForExit(postmaster.pid, STOP_MS)) return
-  throw new PostgresError('postgres-stop-failed', `PostgreSQL (pid ${postmaster.pid}) in ${dataDir} did not stop within ${STOP_MS} ms`)
+  throw new PostgresError(
+    'postgres-stop-failed',
+    `PostgreSQL (pid ${postmaster.pid}) in ${dataDir} did not stop within ${STOP_MS} ms`,
+  )
 }

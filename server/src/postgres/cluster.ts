@@ -1,6 +1,17 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Binaries } from './binaries.ts'
 import { commandFor, type Identity, idsOf } from './identity.ts'
@@ -30,7 +41,11 @@ export function readPassword(dataDir: string): string {
   try {
     return readFileSync(join(dataDir, PASSWORD_FILE), 'utf8').trim()
   } catch (cause) {
-    throw new PostgresError('postgres-data-folder', `${dataDir} is a PostgreSQL data folder that Switchback did not make`, { cause })
+    throw new PostgresError(
+      'postgres-data-folder',
+      `${dataDir} is a PostgreSQL data folder that Switchback did not make`,
+      { cause },
+    )
   }
 }
 
@@ -58,7 +73,10 @@ function isCluster({ dataDir, binaries }: ClusterOptions): boolean {
   const file = join(dataDir, 'PG_VERSION')
   if (!existsSync(file)) {
     if (!existsSync(dataDir) || readdirSync(dataDir).length === 0) return false
-    throw new PostgresError('postgres-data-folder', `${dataDir} holds other files; a new or empty folder is needed`)
+    throw new PostgresError(
+      'postgres-data-folder',
+      `${dataDir} holds other files; a new or empty folder is needed`,
+    )
   }
   const major = readFileSync(file, 'utf8').trim()
   const ours = binaries.version.split('.')[0]
@@ -76,14 +94,31 @@ function initialise(draft: string, { binaries, identity, durable }: ClusterOptio
   try {
     const owner = idsOf(identity)
     if (owner) for (const path of [draft, password]) chownSync(path, owner.uid, owner.gid)
-    const args = ['-D', draft, '-U', SUPERUSER, '-A', 'scram-sha-256', `--pwfile=${password}`, '--encoding=UTF8', '--locale=C']
+    const args = [
+      '-D',
+      draft,
+      '-U',
+      SUPERUSER,
+      '-A',
+      'scram-sha-256',
+      `--pwfile=${password}`,
+      '--encoding=UTF8',
+      '--locale=C',
+    ]
     // The builtin provider sorts by code point, the same on every machine and after every upgrade of its C library.
     args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions')
     if (!durable) args.push('--no-sync')
     const command = commandFor(identity, binaries.initdb, args)
-    const made = spawnSync(command.file, command.args, { ...command.ids, cwd: draft, env: childEnvironment(), encoding: 'utf8' })
+    const made = spawnSync(command.file, command.args, {
+      ...command.ids,
+      cwd: draft,
+      env: childEnvironment(),
+      encoding: 'utf8',
+    })
     if (made.status !== 0) {
-      const said = made.error ? messageOf(made.error) : `${made.stdout}${made.stderr}`.trim().split('\n').slice(-8).join('\n')
+      const said = made.error
+        ? messageOf(made.error)
+        : `${made.stdout}${made.stderr}`.trim().split('\n').slice(-8).join('\n')
       throw new PostgresError('postgres-start-failed', `initdb could not make a database cluster:\n${said}`)
     }
     renameSync(password, join(draft, PASSWORD_FILE))
@@ -106,5 +141,6 @@ function sweepUnfinished(dataDir: string): void {
 export function makeParent(dataDir: string): void {
   const made = mkdirSync(dirname(dataDir), { recursive: true })
   if (!made) return
-  for (let folder = dirname(dataDir); folder.startsWith(made); folder = dirname(folder)) chmodSync(folder, 0o755)
+  for (let folder = dirname(dataDir); folder.startsWith(made); folder = dirname(folder))
+    chmodSync(folder, 0o755)
 }

@@ -19,7 +19,7 @@ export type Identity =
   | { readonly kind: 'namespace'; readonly ids: UserIds }
 
 /** The user "nobody" everywhere; no account has to be created. */
-export const NOBODY: UserIds = { uid: 65534, gid: 65534 }
+const NOBODY: UserIds = { uid: 65534, gid: 65534 }
 const ROOT: UserIds = { uid: 0, gid: 0 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0
@@ -49,7 +49,7 @@ export function commandFor(
 const NAMESPACE = ['--user', `--map-user=${NOBODY.uid}`, `--map-group=${NOBODY.gid}`, '--']
 
 /** User namespaces need util-linux 2.36 and a kernel (or container) that allows them: so it is tried. */
-export function namespacesWork(): boolean {
+function namespacesWork(): boolean {
   const tried = spawnSync('unshare', [...NAMESPACE, 'id', '-u'], { encoding: 'utf8' })
   return tried.status === 0 && tried.stdout.trim() === String(NOBODY.uid)
 }
@@ -67,7 +67,9 @@ export function chooseIdentity(dataDir: string): Identity | undefined {
   if (!isRoot()) return ordinaryIdentity()
   const parent = dirname(dataDir)
   const present = statSync(dataDir, { throwIfNoEntry: false })
-  const users = [present, NOBODY, statSync(nearestFolder(parent))].filter((ids) => ids !== undefined && ids.uid !== 0)
+  const users = [present, NOBODY, statSync(nearestFolder(parent))].filter(
+    (ids) => ids !== undefined && ids.uid !== 0,
+  )
   for (const ids of users) {
     if (ids && canReach(parent, ids)) return { kind: 'user', ids: { uid: ids.uid, gid: ids.gid } }
   }

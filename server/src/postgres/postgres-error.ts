@@ -12,7 +12,11 @@ export class PostgresError extends Error {
   /** Whether the same call may succeed later with nothing changed by a person. */
   readonly retryable: boolean
 
-  constructor(code: PostgresErrorCode, message: string, options: { cause?: unknown; retryable?: boolean } = {}) {
+  constructor(
+    code: PostgresErrorCode,
+    message: string,
+    options: { cause?: unknown; retryable?: boolean } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.code = code
     this.retryable = options.retryable ?? false

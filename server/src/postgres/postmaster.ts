@@ -48,16 +48,24 @@ export async function ensurePostmaster(options: PostmasterOptions): Promise<Runn
     }
     await pause(25)
   }
-  throw new PostgresError('postgres-start-failed', `the PostgreSQL in ${options.dataDir} is not usable after ${options.timeoutMs} ms: ${last}`, {
-    retryable: true,
-  })
+  throw new PostgresError(
+    'postgres-start-failed',
+    `the PostgreSQL in ${options.dataDir} is not usable after ${options.timeoutMs} ms: ${last}`,
+    {
+      retryable: true,
+    },
+  )
 }
 
 /** Undefined when the start should be tried again: another was first, or the port was taken meanwhile. */
-async function startPostmaster(options: PostmasterOptions, deadline: number): Promise<RunningPostmaster | undefined> {
+async function startPostmaster(
+  options: PostmasterOptions,
+  deadline: number,
+): Promise<RunningPostmaster | undefined> {
   const { dataDir, password } = options
   const port = await freePort(options.port)
-  if (port === undefined) throw new PostgresError('postgres-port-in-use', `port ${options.port ?? '(any)'} of 127.0.0.1 is in use`)
+  if (port === undefined)
+    throw new PostgresError('postgres-port-in-use', `port ${options.port ?? '(any)'} of 127.0.0.1 is in use`)
   disownStalePostmasterFile(dataDir)
   const log = openServerLog(dataDir)
   const child = launch(options, port, log.fd)
@@ -83,7 +91,11 @@ async function startPostmaster(options: PostmasterOptions, deadline: number): Pr
     await pause(10)
   }
   if (child.pid !== undefined) process.kill(child.pid, 'SIGQUIT')
-  throw new PostgresError('postgres-start-failed', `PostgreSQL did not get ready in time: ${answer}; its log is ${log.file}`, { retryable: true })
+  throw new PostgresError(
+    'postgres-start-failed',
+    `PostgreSQL did not get ready in time: ${answer}; its log is ${log.file}`,
+    { retryable: true },
+  )
 }
 
 function ownPostmaster(dataDir: string, child: ChildProcess): Postmaster | undefined {
@@ -91,9 +103,19 @@ function ownPostmaster(dataDir: string, child: ChildProcess): Postmaster | undef
   return found?.pid === child.pid && found?.port !== undefined ? found : undefined
 }
 
-function launch({ dataDir, binaries, identity, settings }: PostmasterOptions, port: number, log: number): ChildProcess {
+function launch(
+  { dataDir, binaries, identity, settings }: PostmasterOptions,
+  port: number,
+  log: number,
+): ChildProcess {
   // Only loopback and only TCP: socket files have a limit of 107 characters and would lie about in /tmp.
-  const fixed = { listen_addresses: '127.0.0.1', unix_socket_directories: '', logging_collector: false, log_timezone: 'UTC', timezone: 'UTC' }
+  const fixed = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    logging_collector: false,
+    log_timezone: 'UTC',
+    timezone: 'UTC',
+  }
   const args = ['-D', dataDir, '-p', String(port)]
   for (const [name, value] of Object.entries({ ...fixed, ...settings })) args.push('-c', `${name}=${value}`)
   const command = commandFor(identity, binaries.postgres, args)
@@ -122,8 +144,12 @@ async function ask(url: string, dataDir: string): Promise<string> {
   client.on('error', () => undefined)
   try {
     await client.connect()
-    const { rows } = await client.query<{ folder: string }>("select current_setting('data_directory') as folder")
-    return rows[0]?.folder === dataDir ? 'ready' : `the server on this port works in ${rows[0]?.folder ?? 'another folder'}`
+    const { rows } = await client.query<{ folder: string }>(
+      "select current_setting('data_directory') as folder",
+    )
+    return rows[0]?.folder === dataDir
+      ? 'ready'
+      : `the server on this port works in ${rows[0]?.folder ?? 'another folder'}`
   } catch (error) {
     return messageOf(error)
   } finally {

@@ -1,0 +1,28 @@
+FROM node:20-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc tsconfig.base.json tsconfig.json tsconfig.tests.json ./
+COPY migrations-registry/package.json migrations-registry/
+COPY sdk/package.json sdk/
+COPY server/package.json server/
+COPY test/package.json test/
+# The sources come after the dependencies, so that a change of code does not install again.
+RUN npm ci --ignore-scripts
+COPY migrations-registry migrations-registry
+COPY sdk sdk
+COPY server server
+RUN npx tsc -b server
+RUN npm prune --omit=dev --ignore-scripts --workspace @switchback/server --workspace @switchback/migrations-registry
+
+FROM node:20-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/migrations-registry migrations-registry
+COPY --from=build /app/server server
+RUN mkdir -p .switchback && chown node:node .switchback \
+  && ln -s /app/server/dist/main.js /usr/local/bin/switchback && chmod +x server/dist/main.js
+USER node
+# Used only without DATABASE_URL: the bundled PostgreSQL keeps its data here.
+VOLUME /app/.switchback
+EXPOSE 4400
+CMD ["switchback", "serve"]
