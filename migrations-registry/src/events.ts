@@ -17,30 +17,27 @@ export interface RevertCause {
   readonly operation?: 'read' | 'write'
 }
 
-/** The fleet as far as a change of routing must know it. */
-export interface FleetPosition {
-  readonly instances: readonly Straggler[]
-  /** Lowest epoch that the fence of the target lets write. */
-  readonly minimum: number
-}
-
 export type MigrationEvent =
   | {
       readonly type: 'advance'
       readonly blockers: readonly Blocker[]
       readonly canary: readonly string[]
+      /** Epoch up to which the fence has been passed for this step. */
+      readonly passed?: number
     }
   | {
       readonly type: 'set-rollout'
       readonly share: number
       readonly canary: readonly string[]
-      readonly fleet: FleetPosition
+      /** Who may still be on an epoch of the history. */
+      readonly instances: readonly Straggler[]
     }
   | {
       readonly type: 'set-flags'
       readonly read?: ReadVariant | null
       readonly write?: WriteVariant | null
-      readonly fleet: FleetPosition
+      /** Who may still be on an epoch of the history. */
+      readonly instances: readonly Straggler[]
     }
   | { readonly type: 'set-backfill'; readonly on: boolean }
   | { readonly type: 'pause' }
@@ -50,16 +47,19 @@ export type MigrationEvent =
       readonly type: 'revert'
       readonly cause: RevertCause
       readonly to?: Phase
-      readonly fleet: FleetPosition
+      /** Who may still be on an epoch of the history. */
+      readonly instances: readonly Straggler[]
       readonly canRollback: boolean
     }
   | {
       readonly type: 'continue-revert'
-      readonly fleet: FleetPosition
+      /** Who may still be on an epoch of the history. */
+      readonly instances: readonly Straggler[]
       readonly canRollback: boolean
     }
   | { readonly type: 'restore' }
   | { readonly type: 'rearm' }
+  | { readonly type: 'fence-passed'; readonly epoch: number }
   | {
       readonly type: 'work-started'
       readonly kind: WorkKind

@@ -322,4 +322,8 @@ export function undrained(
 
 /** Work that relies on every writer writing what the phase says; it waits for drain and passes the fence. */
 export const reliesOnDrain = (kind: WorkKind): boolean =>
-  kind === 'backfill' || kind === 'verify' || kind === 'reverse-backfill' || kind === 'contract'
+  kind === 'rollback' ||
+  kind === 'backfill' ||
+  kind === 'verify' ||
+  kind === 'reverse-backfill' ||
+  kind === 'contract'

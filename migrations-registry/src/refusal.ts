@@ -18,6 +18,8 @@ export const REFUSAL_CODES = [
   'already-approved',
   'path-not-behind',
   'revert-not-safe',
+  'definition-in-use',
+  'unknown-migration',
 ] as const
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number]

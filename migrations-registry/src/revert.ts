@@ -1,14 +1,7 @@
-import type { Conflict } from './compatibility.ts'
+import type { Conflict, Straggler } from './compatibility.ts'
 import { conflictsWith } from './compatibility.ts'
 import { enter, startWork, without } from './enter.ts'
-import type {
-  Effect,
-  FleetPosition,
-  MigrationEvent,
-  RevertCause,
-  Transition,
-  TransitionContext,
-} from './events.ts'
+import type { Effect, MigrationEvent, RevertCause, Transition, TransitionContext } from './events.ts'
 import type { Phase } from './phases.ts'
 import { PHASE_TABLE, phaseIndex } from './phases.ts'
 import { refuse } from './refusal.ts'
@@ -66,7 +59,7 @@ export function revert(state: MigrationState, event: RevertEvent, context: Trans
       `Revert by hand to promoted: it starts the reverse backfill, after which old can be served again.`,
     )
   }
-  const first = stepBack(state, event.fleet, event.canRollback, context)
+  const first = stepBack(state, event.instances, event.canRollback, context)
   if (!first.ok) {
     if (first.refusal.code !== 'revert-not-safe' && first.refusal.code !== 'old-incomplete') return first
     if (automatic || (first.refusal.code === 'old-incomplete' && event.to === undefined)) return first
@@ -97,7 +90,7 @@ export function continueRevert(
   const { pending } = state
   if (pending === undefined)
     return refuse('nothing-to-revert', 'No further step back is pending.', 'Nothing to do.')
-  const step = stepBack(state, event.fleet, event.canRollback, context)
+  const step = stepBack(state, event.instances, event.canRollback, context)
   if (!step.ok) return step
   const arrived =
     phaseIndex(step.state.phase) <= phaseIndex(pending.to) || step.state.work?.kind === 'rollback'
@@ -115,7 +108,7 @@ function defaultTarget(state: MigrationState, cause: RevertCause): Phase | undef
 /** One step back along the table, or a refusal that names who or what makes it unsafe. */
 function stepBack(
   state: MigrationState,
-  fleet: FleetPosition,
+  instances: readonly Straggler[],
   canRollback: boolean,
   context: TransitionContext,
 ): Transition {
@@ -164,7 +157,7 @@ function stepBack(
     NO_ROLLOUT,
     state.phase === 'retired' ? false : state.complete.old,
   )
-  const conflicts = conflictsWith(next, fleet.instances, state.history, fleet.minimum)
+  const conflicts = conflictsWith(next, instances, state.history, state.minimum)
   if (conflicts.length > 0) {
     return refuse(
       'revert-not-safe',

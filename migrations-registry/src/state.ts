@@ -60,6 +60,8 @@ export interface MigrationState {
   readonly complete: { readonly old: boolean; readonly new: boolean }
   readonly pending?: PendingRevert
   readonly approvals: readonly Approval[]
+  /** Epochs below this are proven to be out of use in the target: its fence has been passed. Never falls. */
+  readonly minimum: number
   /** Routing by epoch, oldest first, down to the oldest epoch that may still be in use; ends with the present. */
   readonly history: readonly EpochRecord[]
   /** Since when the new path has been exposed to the application without interruption: alerts that began
@@ -89,6 +91,7 @@ export function initialState(migration: string, now: Millis): MigrationState {
     backfillOn: true,
     complete: { old: true, new: false },
     approvals: [],
+    minimum: 0,
     history: [],
     run: { epoch: 1, at: now },
   }

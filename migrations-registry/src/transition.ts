@@ -50,6 +50,8 @@ export function transition(
         )
       }
       return changed(startWork(state, 'restore'), { type: 'wake-engine' })
+    case 'fence-passed':
+      return changed(passed(state, event.epoch))
     case 'rearm':
       return rearm(state, context)
     default:
@@ -63,12 +65,18 @@ const changed = (state: MigrationState, ...effects: Effect[]): Transition => ({
   effects,
 })
 
+const passed = (state: MigrationState, epoch: number): MigrationState => ({
+  ...state,
+  minimum: Math.max(state.minimum, epoch),
+})
+
 function advance(
-  state: MigrationState,
+  before: MigrationState,
   event: Extract<MigrationEvent, { type: 'advance' }>,
   context: TransitionContext,
 ): Transition {
   const { definition } = context
+  const state = event.passed === undefined ? before : passed(before, event.passed)
   const step = nextStep(definition, state)
   if (step.kind === 'none') {
     return refuse('nothing-left', `${definition.id} is at its last phase, ${state.phase}.`, 'Nothing to do.')
@@ -115,7 +123,7 @@ function setRollout(
     canary: event.canary,
   }
   const next = routingOf(context.definition.id, 'ramp', rollout, state.complete.old)
-  const conflicts = conflictsWith(next, event.fleet.instances, state.history, event.fleet.minimum)
+  const conflicts = conflictsWith(next, event.instances, state.history, state.minimum)
   if (conflicts.length > 0) {
     return refuse(
       'share-not-allowed',
@@ -139,7 +147,7 @@ function setFlags(
     ...(write === undefined ? {} : { write }),
   }
   const next = currentRouting(context.definition.id, { ...base, overrides })
-  const conflicts = conflictsWith(next, event.fleet.instances, state.history, event.fleet.minimum)
+  const conflicts = conflictsWith(next, event.instances, state.history, state.minimum)
   const lead = next.write === 'old' || next.write === 'dual-old' ? 'old' : 'new'
   const served = next.read.kind === 'fixed' ? next.read.variant : undefined
   const path = served === 'new' || served === 'new-shadow' ? 'new' : 'old'

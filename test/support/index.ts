@@ -4,3 +4,4 @@ export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from 
 export { storeDatabase } from './store-database.ts'
 export { type DatabaseTemplate, postgresUrl, type TestDatabase, testDatabase } from './test-database.ts'
 export { type WaitOptions, waitFor } from './wait-for.ts'
+export { type Watchdog, watchdog } from './watchdog.ts'

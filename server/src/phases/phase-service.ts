@@ -61,6 +61,7 @@ export type Command =
   | { readonly type: 'rearm'; readonly reason: string }
   | { readonly type: 'retry-work' }
   /** From the engine. */
+  | { readonly type: 'fence-passed'; readonly epoch: number }
   | {
       readonly type: 'work-started'
       readonly kind: WorkKind

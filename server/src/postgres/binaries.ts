@@ -13,7 +13,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { canReach, type Identity, idsOf } from './identity.ts'
-import { messageOf, PostgresError, systemCode } from './postgres-error.ts'
+import { messageOf, PostgresError } from './postgres-error.ts'
 
 export interface Binaries {
   readonly initdb: string
@@ -83,11 +83,11 @@ export function makeLinks(root: string): void {
     target: string
   }[]) {
     const link = resolve(root, target)
-    if (lstatSync(link, { throwIfNoEntry: false })) continue
     try {
       symlinkSync(relative(dirname(link), resolve(root, source)), link)
     } catch (error) {
-      if (systemCode(error) === 'EEXIST') continue
+      // There already, or made by another process a moment ago; node_modules need not be writable then.
+      if (lstatSync(link, { throwIfNoEntry: false })) continue
       throw new PostgresError(
         'postgres-unavailable',
         `the bundled PostgreSQL is incomplete and ${link} cannot be made: ${messageOf(error)}. ` +

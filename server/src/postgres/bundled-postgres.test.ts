@@ -1,16 +1,19 @@
+import { spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, spawnNode } from '@switchback/test/support'
+import { freePort, spawnNode, watchdog } from '@switchback/test/support'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type BundledPostgres, startBundledPostgres } from './bundled-postgres.ts'
@@ -26,10 +29,14 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'switchback-launcher-'))
   chmodSync(folder, 0o755)
   started = []
+  watchdog().remove(folder)
 })
 
 afterEach(async () => {
-  for (const postgres of started) await postgres.stop()
+  for (const postgres of started) {
+    await postgres.stop()
+    watchdog().forget(postgres.pid)
+  }
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -40,6 +47,7 @@ async function start(dataDir = join(folder, 'pg'), port?: number): Promise<Bundl
     ...(port === undefined ? {} : { port }),
   })
   started.push(postgres)
+  watchdog().end(postgres.pid, 'SIGQUIT')
   return postgres
 }
 
@@ -130,21 +138,53 @@ test('several that start at the same moment end up with one server', async () =>
   expect(readdirSync(folder)).toEqual(['pg'])
 })
 
+test('starts that all found nothing running end up with one server', async () => {
+  await (await start()).stop()
+  const all = await Promise.all([start(), start(), start()])
+  expect(new Set(all.map((one) => one.pid)).size).toBe(1)
+})
+
 test('a postmaster.pid that names a stranger does not keep it from starting', async () => {
   const first = await start()
   await first.stop()
   // What a reboot leaves: the pid belongs to another process of the same user by now.
-  const sleeper = spawnNode(['-e', 'setInterval(() => {}, 1000)'])
-  writeFileSync(
-    join(first.dataDir, 'postmaster.pid'),
-    `${sleeper.pid}\n${first.dataDir}\n0\n${first.port}\n\n127.0.0.1\n0 0\nready\n`,
-  )
   const owner = statSync(first.dataDir)
-  if (process.getuid?.() === 0) chownSync(join(first.dataDir, 'postmaster.pid'), owner.uid, owner.gid)
-  const second = await start()
-  expect(readPostmasterFile(second.dataDir)?.pid).toBe(second.pid)
-  await sleeper.kill()
+  const ids = process.getuid?.() === 0 ? { uid: owner.uid, gid: owner.gid } : {}
+  const stranger = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
+    ...ids,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  const file = join(first.dataDir, 'postmaster.pid')
+  const lines = [stranger.pid, first.dataDir, 0, first.port, '', '127.0.0.1', '0 0', 'ready']
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  if (process.getuid?.() === 0) chownSync(file, owner.uid, owner.gid)
+  try {
+    const second = await start()
+    expect(readPostmasterFile(second.dataDir)?.pid).toBe(second.pid)
+  } finally {
+    stranger.kill('SIGKILL')
+  }
 })
+
+test.runIf(existsSync('/proc/self/stat'))(
+  'a user that was killed and whose pid another has now does not count',
+  async () => {
+    const postgres = await start()
+    writeFileSync(join(postgres.dataDir, 'switchback.holders', `${process.ppid}-1-1`), '')
+    await postgres.stop()
+    expect(isRunning(postgres.pid)).toBe(false)
+  },
+)
+
+test.runIf(existsSync('/proc/self/stat'))(
+  'Ctrl-C in the terminal passes it by: it has a session of its own',
+  async () => {
+    const postgres = await start()
+    const [, , session] =
+      readFileSync(`/proc/${postgres.pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(1) ?? []
+    expect(Number(session)).toBe(postgres.pid)
+  },
+)
 
 test('a port in use, a folder with other files, a file in the way: one clear line each', async () => {
   const busy = await start()

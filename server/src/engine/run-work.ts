@@ -1,0 +1,212 @@
+import type { InstanceFacts, Work } from '@switchback/migrations-registry'
+import { reliesOnDrain, undrained } from '@switchback/migrations-registry'
+import type { Clock } from '../db/clock.ts'
+import type { Execution, WorkOrder } from '../execution/execution-port.ts'
+import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
+
+export interface WorkRunnerDeps {
+  readonly phases: PhaseService
+  /** The execution of a target; throws a clear error where the target is not configured. */
+  readonly executionFor: (target: string) => Execution
+  readonly instancesOf: (migration: StoredMigration) => Promise<readonly InstanceFacts[]>
+  readonly works: {
+    progress(work: WorkId, progress: WorkProgress): Promise<void>
+    end(work: WorkId, end: { result: Readonly<Record<string, unknown>> } | { error: string }): Promise<void>
+  }
+  readonly clock: Clock
+  /** Resolves after `ms`, or at once when the signal is aborted. */
+  readonly delay: (ms: number, signal: AbortSignal) => Promise<void>
+  readonly onFault: (error: unknown, during: string) => void
+}
+
+export interface WorkId {
+  readonly migration: string
+  readonly kind: Work['kind']
+  readonly epoch: number
+}
+
+export interface WorkRunner {
+  /** Starts the work that the migration asks for, unless it runs here already. */
+  start(migration: StoredMigration): void
+  /** Aborts what is not asked for any more, and takes note of pauses. */
+  keepOnly(migrations: readonly StoredMigration[]): void
+  onEnded(listener: () => void): void
+  stop(): Promise<void>
+}
+
+interface Running {
+  readonly work: WorkId
+  readonly abort: AbortController
+  readonly ended: Promise<void>
+  heldBackBy: string | undefined
+}
+
+const ENGINE = { name: 'engine' }
+const DRAIN_POLL_MS = 100
+const sameWork = (id: WorkId, work: Work | undefined): boolean =>
+  work !== undefined &&
+  work.kind === id.kind &&
+  work.epoch === id.epoch &&
+  (work.status === 'pending' || work.status === 'running')
+
+export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
+  const { phases } = deps
+  const running = new Map<string, Running>()
+  let ended = () => {}
+
+  async function run(
+    migration: StoredMigration,
+    work: WorkId,
+    signal: AbortSignal,
+    held: () => string | undefined,
+  ): Promise<boolean> {
+    const execution = deps.executionFor(migration.definition.target)
+    const done = await execution.exclusively(work.migration, async (lockSignal) => {
+      const both = AbortSignal.any([signal, lockSignal])
+      const { kind, epoch } = work
+      // Another process may have ended it between our look and our lock.
+      const started = await phases.command(work.migration, { type: 'work-started', kind, epoch }, ENGINE)
+      if (!started.ok) return true
+      const report = reporter(work)
+      try {
+        report({ stage: 'starting' })
+        await execution.prepare(work.migration)
+        if (reliesOnDrain(kind)) await drainAndPass(started.migration, execution, both, report)
+        const order: WorkOrder = {
+          definition: migration.definition,
+          sql: migration.sql,
+          epoch,
+          signal: both,
+          report,
+          heldBackBy: held,
+          committing: async () => {
+            both.throwIfAborted()
+            const asked = await phases.command(
+              work.migration,
+              { type: 'work-committing', kind, epoch },
+              ENGINE,
+            )
+            if (!asked.ok) throw new Error(asked.refusal.message)
+          },
+        }
+        const outcome = await execution.run(kind, order)
+        await report.settled()
+        await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
+        await phases.command(
+          work.migration,
+          { type: 'work-done', kind, epoch, divergences: outcome.divergences, detail: outcome.detail },
+          ENGINE,
+        )
+      } catch (error) {
+        await report.settled()
+        // Called off, or the server stops: whoever looks next takes it up where it stands.
+        if (both.aborted) return true
+        const message = error instanceof Error ? error.message : String(error)
+        deps.onFault(error, `${kind} of ${work.migration}`)
+        await deps.works.end(work, { error: message })
+        await phases.command(work.migration, { type: 'work-failed', kind, epoch, error: message }, ENGINE)
+      }
+      return true
+    })
+    return done === true
+  }
+
+  /** I3: nothing of an older epoch is in flight; proven by the acks of the living and by the fence for the rest. */
+  async function drainAndPass(
+    migration: StoredMigration,
+    execution: Execution,
+    signal: AbortSignal,
+    report: (progress: WorkProgress) => void,
+  ): Promise<void> {
+    const { definition, state } = migration
+    for (;;) {
+      signal.throwIfAborted()
+      const instances = await deps.instancesOf(migration)
+      const late = undrained(definition, state, { now: deps.clock(), instances })
+      if (late.length === 0) break
+      report({
+        stage: 'waiting for drain',
+        throttledBy: late
+          .map(({ id }) => id)
+          .slice(0, 10)
+          .join(', '),
+      })
+      await deps.delay(DRAIN_POLL_MS, signal)
+    }
+    if (!definition.fence) return
+    for (;;) {
+      signal.throwIfAborted()
+      const fence = await execution.passFence(definition.id, state.epoch, signal)
+      if (fence.passed) break
+      const holders = fence.holders.map((holder) => `backend ${holder.pid} (${holder.application})`)
+      report({ stage: 'waiting for the fence', throttledBy: holders.join(', ') })
+    }
+    await phases.command(definition.id, { type: 'fence-passed', epoch: state.epoch }, ENGINE)
+  }
+
+  /** Progress is written one report at a time and the newest wins: a slow store must not pile reports up. */
+  function reporter(work: WorkId): ((progress: WorkProgress) => void) & { settled: () => Promise<void> } {
+    let next: WorkProgress | undefined
+    let writing: Promise<void> | undefined
+    const write = async () => {
+      while (next !== undefined) {
+        const progress = next
+        next = undefined
+        await deps.works.progress(work, progress).catch((error: unknown) => deps.onFault(error, 'progress'))
+      }
+      writing = undefined
+    }
+    const report = (progress: WorkProgress) => {
+      next = progress
+      writing ??= write()
+    }
+    return Object.assign(report, { settled: async () => await writing })
+  }
+
+  return {
+    start: (migration) => {
+      const { work } = migration.state
+      const { id } = migration.definition
+      if (work === undefined || running.has(id)) return
+      const abort = new AbortController()
+      const workId = { migration: id, kind: work.kind, epoch: work.epoch }
+      const entry: Running = {
+        work: workId,
+        abort,
+        heldBackBy: heldBackBy(migration),
+        ended: Promise.resolve()
+          .then(() => run(migration, workId, abort.signal, () => entry.heldBackBy))
+          .catch((error: unknown) => {
+            deps.onFault(error, `${work.kind} of ${id}`)
+            return false
+          })
+          .then((done) => {
+            running.delete(id)
+            // Where another process holds the lock, or the target is away, the timer looks again.
+            if (done) ended()
+          }),
+      }
+      running.set(id, entry)
+    },
+    keepOnly: (migrations) => {
+      const byId = new Map(migrations.map((migration) => [migration.definition.id, migration]))
+      for (const [id, entry] of running) {
+        const migration = byId.get(id)
+        if (migration === undefined || !sameWork(entry.work, migration.state.work)) entry.abort.abort()
+        else entry.heldBackBy = heldBackBy(migration)
+      }
+    },
+    onEnded: (listener) => {
+      ended = listener
+    },
+    stop: async () => {
+      for (const entry of running.values()) entry.abort.abort()
+      await Promise.all([...running.values()].map((entry) => entry.ended))
+    },
+  }
+}
+
+function heldBackBy({ state }: StoredMigration): string | undefined {
+  if (state.paused) return 'paused by a person'
+  return state.backfillOn ? undefined : 'the backfill flag is off'
+}

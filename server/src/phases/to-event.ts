@@ -1,0 +1,73 @@
+import type { Blocker, InstanceFacts, MigrationEvent, RevertCause } from '@switchback/migrations-registry'
+import { isLive, mayBeAtWork, nextStep } from '@switchback/migrations-registry'
+import type { Actor, Command, StoredMigration } from './phase-service.ts'
+
+export interface EventFacts {
+  readonly now: number
+  readonly instances: readonly InstanceFacts[]
+  /** What still blocks an advance, after those that were passed over by force. */
+  readonly blockers: readonly Blocker[]
+  readonly passed: number | undefined
+  readonly incident: string
+}
+
+/** Turns what somebody asks into what the domain judges, adding what only the server knows. */
+export function toEvent(
+  command: Command,
+  actor: Actor,
+  migration: StoredMigration,
+  facts: EventFacts,
+): MigrationEvent {
+  const { definition, sql, state } = migration
+  const canRollback = sql.rollback !== undefined
+  const atWork = facts.instances.filter(
+    (instance) => instance.handlers.length > 0 && mayBeAtWork(instance, facts.now),
+  )
+  switch (command.type) {
+    case 'advance': {
+      const next = nextStep(definition, state)
+      const canaries = next.kind === 'rollout' ? next.canaries : 0
+      return {
+        type: 'advance',
+        blockers: facts.blockers,
+        canary: chooseCanaries(facts, canaries),
+        ...(facts.passed === undefined ? {} : { passed: facts.passed }),
+      }
+    }
+    case 'set-rollout':
+      return {
+        type: 'set-rollout',
+        share: command.share ?? 0,
+        canary: chooseCanaries(facts, command.canaries ?? 0),
+        instances: atWork,
+      }
+    case 'set-flags':
+      return { ...command, instances: atWork }
+    case 'approve':
+      return { type: 'approve', by: actor.name }
+    case 'revert': {
+      const cause: RevertCause = { incident: facts.incident, ...command.cause, by: actor.name }
+      const to = command.to === undefined ? {} : { to: command.to }
+      return { type: 'revert', cause, instances: atWork, canRollback, ...to }
+    }
+    case 'continue-revert':
+      return { type: 'continue-revert', instances: atWork, canRollback }
+    case 'rearm':
+      return { type: 'rearm' }
+    case 'work-done': {
+      const { kind, epoch, divergences } = command
+      return { type: 'work-done', kind, epoch, ...(divergences === undefined ? {} : { divergences }) }
+    }
+    default:
+      return command
+  }
+}
+
+/** Live instances with both handlers, the same choice every time: by id. */
+function chooseCanaries({ instances, now }: EventFacts, count: number): readonly string[] {
+  return instances
+    .filter((instance) => isLive(instance, now) && instance.handlers.length === 2)
+    .map((instance) => instance.id)
+    .sort()
+    .slice(0, count)
+}
