@@ -56,7 +56,8 @@ const INSTANCE = `i.id, i.app, i.version, i.server, i.on_lease_expired,
   ${ms('clock_timestamp()')} as store_now`
 
 // A position beyond the epoch is from an earlier life of a migration that was removed and registered again.
-const credible = (column: string): string => `case when p.applied > (m.state ->> 'epoch')::bigint then 0 else ${column} end`
+const credible = (column: string): string =>
+  `case when p.applied > (m.state ->> 'epoch')::bigint then 0 else ${column} end`
 
 const FACTS = `select ${INSTANCE}, p.handlers, p.fenced, p.oldest,
     ${credible('p.applied')} as applied, ${credible('p.drained')} as drained
@@ -109,7 +110,9 @@ export function createFleetReader(options: FleetReaderOptions): FleetReader & {
           drained: row.drained ?? 0,
           onLeaseExpired: row.on_lease_expired,
           // It has grown older since it was reported.
-          ...(oldest === null ? {} : { oldest: { ...oldest, ageMs: oldest.ageMs + Math.max(0, row.seen_ago) } }),
+          ...(oldest === null
+            ? {}
+            : { oldest: { ...oldest, ageMs: oldest.ageMs + Math.max(0, row.seen_ago) } }),
         }
       })
     },

@@ -124,11 +124,19 @@ describe('registering', () => {
   test('several processes that died under one id leave one entry, at the least of their positions', async () => {
     await migration({ epoch: 9 })
     const fleet = server()
-    for (const [incarnation, drained] of [['first', 6], ['second', 3], ['third', 8], ['fourth', 9]] as const) {
+    for (const [incarnation, drained] of [
+      ['first', 6],
+      ['second', 3],
+      ['third', 8],
+      ['fourth', 9],
+    ] as const) {
       await fleet.register(registration({ incarnation, positions: { m: { applied: 9, drained } } }))
       if (incarnation !== 'fourth') await lapse()
     }
-    expect(await facts()).toMatchObject([{ id: 'i-1', drained: 9 }, { id: 'i-1~previous', drained: 3 }])
+    expect(await facts()).toMatchObject([
+      { id: 'i-1', drained: 9 },
+      { id: 'i-1~previous', drained: 3 },
+    ])
   })
 
   test('one that stops at the end of its lease leaves nothing behind when another takes its id', async () => {
@@ -184,7 +192,9 @@ describe('registering', () => {
     let registering: Promise<unknown> | undefined
     await db.tx(async (tx) => {
       await tx.query('select from migrations where id = $1 for update', ['m'])
-      registering = server().register(registration({ migrations: { m: { handlers: ['old'], fenced: true } } }))
+      registering = server().register(
+        registration({ migrations: { m: { handlers: ['old'], fenced: true } } }),
+      )
       await waitFor(async () => {
         const { rows } = await db.query(`select from pg_stat_activity where wait_event_type = 'Lock'
           and datname = current_database()`)
@@ -219,8 +229,12 @@ describe('heartbeats', () => {
     const fleet = server()
     await fleet.register(registration())
     await lapse()
-    expect(await fleet.heartbeat('i-1', 'first', beat(3))).toMatchObject({ error: { code: 'impossible-position' } })
-    expect(await fleet.heartbeat('i-1', 'first', beat(1, 2))).toMatchObject({ error: { code: 'impossible-position' } })
+    expect(await fleet.heartbeat('i-1', 'first', beat(3))).toMatchObject({
+      error: { code: 'impossible-position' },
+    })
+    expect(await fleet.heartbeat('i-1', 'first', beat(1, 2))).toMatchObject({
+      error: { code: 'impossible-position' },
+    })
     expect(await facts()).toMatchObject([{ applied: 0, drained: 0 }])
     expect(await fleet.list({ limit: 1 })).toMatchObject([{ live: false }])
   })
@@ -329,7 +343,9 @@ describe('leaving', () => {
       { kind: 'instance.forgotten', actor: 'ann', subject: 'i-1', detail: { reason: 'host is gone' } },
     ])
     expect(announced).toEqual([rows[0]?.['revision']])
-    expect(await fleet.heartbeat('i-1', 'first', beat(1))).toMatchObject({ error: { code: 'unknown-instance' } })
+    expect(await fleet.heartbeat('i-1', 'first', beat(1))).toMatchObject({
+      error: { code: 'unknown-instance' },
+    })
     await fleet.stop()
   })
 

@@ -127,7 +127,12 @@ export function createFleet(options: FleetOptions): Fleet {
     },
     async forget(instance, reason, actor) {
       const forgotten = await db.tx(async (tx) => {
-        const { rows } = await tx.query<{ app: string; version: string; positions: object | null; migrations: string[] | null }>(
+        const { rows } = await tx.query<{
+          app: string
+          version: string
+          positions: object | null
+          migrations: string[] | null
+        }>(
           `delete from instances i where id = $1 returning app, version,
              (select json_object_agg(migration, json_build_object('applied', applied, 'drained', drained))
               from instance_positions where instance = i.id) as positions,

@@ -181,7 +181,8 @@ const REFUSALS: Readonly<Record<StoredBeats['refused'][number]['why'], FleetRefu
   'unknown-instance': UNKNOWN_INSTANCE,
   'impossible-position': {
     code: 'impossible-position',
-    message: 'A position lies beyond the newest epoch of its migration. Was the store restored from a backup?',
+    message:
+      'A position lies beyond the newest epoch of its migration. Was the store restored from a backup?',
     retryable: true,
   },
 }

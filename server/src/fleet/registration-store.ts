@@ -4,7 +4,9 @@ import type { FleetRefusal } from './fleet-port.ts'
 import { judgeRegistration, type MigrationStanding, PREVIOUS, type StoredInstance } from './registration.ts'
 
 /** `again`: another server took the same new id on at the same moment; to be judged once more. */
-export type Registered = { readonly kind: 'done' | 'again' } | { readonly kind: 'refused'; readonly refusal: FleetRefusal }
+export type Registered =
+  | { readonly kind: 'done' | 'again' }
+  | { readonly kind: 'refused'; readonly refusal: FleetRefusal }
 
 export interface RegistrationStoreOptions {
   readonly db: Db
@@ -28,7 +30,11 @@ export function storeRegistrations(
     const accepted = registrations.filter((_, i) => refusals[i] === undefined)
     await setAside(tx, accepted, stored)
     const known = accepted.filter(({ instance }) => stored.has(instance))
-    const added = await insert(tx, accepted.filter(({ instance }) => !stored.has(instance)), options)
+    const added = await insert(
+      tx,
+      accepted.filter(({ instance }) => !stored.has(instance)),
+      options,
+    )
     await renew(tx, known, options)
     const written = accepted.filter(({ instance }) => stored.has(instance) || added.has(instance))
     await upsertPositions(tx, written, new Set(standings.map(({ id }) => id)))
@@ -188,7 +194,10 @@ async function upsertPositions(
   const rows = registrations.flatMap(({ instance, migrations, positions }) =>
     Object.entries(migrations).map(([migration, { handlers, fenced }]) => {
       // Of a migration that does not exist, nothing can have been applied.
-      const { applied, drained } = (known.has(migration) && positions[migration]) || { applied: 0, drained: 0 }
+      const { applied, drained } = (known.has(migration) && positions[migration]) || {
+        applied: 0,
+        drained: 0,
+      }
       return { instance, migration, handlers: handlers.join(), fenced, applied, drained }
     }),
   )

@@ -40,7 +40,8 @@ export function judgeForm(registration: Registration): FleetRefusal | undefined 
     return refuse(`This server speaks protocol ${PROTOCOL}, the SDK ${protocol}: use an SDK that fits it.`)
   }
   const names = [instance, incarnation, app, version, ...Object.keys(migrations), ...Object.keys(positions)]
-  if (!names.every(storable)) return refuse('Names must be text that can be stored: no NUL, no halves of characters.')
+  if (!names.every(storable))
+    return refuse('Names must be text that can be stored: no NUL, no halves of characters.')
   if (instance.endsWith(PREVIOUS)) return refuse(`Instance ids ending in ${PREVIOUS} are the server's own.`)
   return judgePositions(positions)
 }
