@@ -1,3 +1,6 @@
+export { createDb, type Db } from './db/db.ts'
+export { migrateStore } from './db/migrate.ts'
+export { STORE_SCHEMA } from './db/store-schema.ts'
 export {
   type BundledPostgres,
   type BundledPostgresOptions,
