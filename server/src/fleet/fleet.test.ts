@@ -342,7 +342,7 @@ describe('leaving', () => {
     expect(rows).toMatchObject([
       { kind: 'instance.forgotten', actor: 'ann', subject: 'i-1', detail: { reason: 'host is gone' } },
     ])
-    expect(announced).toEqual([rows[0]?.['revision']])
+    expect(announced).toEqual([rows[0]?.revision])
     expect(await fleet.heartbeat('i-1', 'first', beat(1))).toMatchObject({
       error: { code: 'unknown-instance' },
     })

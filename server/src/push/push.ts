@@ -34,8 +34,7 @@ export interface Push {
   stop(): Promise<void>
 }
 
-// Ranks above `sdk` may do what an SDK does: a person tries things out with the token at hand.
-const SDK_ROLES = ['sdk', 'operator', 'approver', 'admin']
+const SDK_ROLES = ['sdk', 'admin']
 const CONSOLE_ROLES = ['viewer', 'operator', 'approver', 'admin']
 /** The largest registration and the largest telemetry batch fit. */
 const MAX_MESSAGE_BYTES = 1_000_000
