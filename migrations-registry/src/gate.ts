@@ -24,6 +24,7 @@ export const BLOCKER_CODES = [
   'contract-sql-missing',
   'dependency',
   'target-unreachable',
+  'fence-held',
   'instance-not-drained',
   'instance-lapsed',
   'instance-missing-handlers',
@@ -322,4 +323,8 @@ export function undrained(
 
 /** Work that relies on every writer writing what the phase says; it waits for drain and passes the fence. */
 export const reliesOnDrain = (kind: WorkKind): boolean =>
-  kind === 'rollback' || kind === 'backfill' || kind === 'verify' || kind === 'reverse-backfill' || kind === 'contract'
+  kind === 'rollback' ||
+  kind === 'backfill' ||
+  kind === 'verify' ||
+  kind === 'reverse-backfill' ||
+  kind === 'contract'

@@ -3,7 +3,8 @@ import { isLive } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
 import type { Db, Queryable } from '../db/db.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
-import type { RevertRecord, RevertRecorder } from '../phases/create-phase-service.ts'
+import type { RevertRecorder } from '../phases/create-phase-store.ts'
+import type { RevertRecord } from '../phases/phase-store.ts'
 import type { Incident, IncidentEvent } from './incident-store.ts'
 import {
   addEvent,

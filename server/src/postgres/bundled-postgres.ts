@@ -57,7 +57,7 @@ export async function startBundledPostgres(options: BundledPostgresOptions): Pro
       dataDir,
       binaries,
       identity,
-      durable: settings['fsync'] !== 'off' && settings['fsync'] !== false,
+      durable: settings.fsync !== 'off' && settings.fsync !== false,
     })
     const password = readPassword(dataDir)
     // Registered before looking for a server: one that is about to stop sees us, or we see it gone.
