@@ -21,7 +21,12 @@ export interface Work {
   readonly kind: string
   readonly epoch: number
   readonly status: string
-  readonly progress: { readonly stage: string; readonly done?: number; readonly total?: number; readonly rate?: number }
+  readonly progress: {
+    readonly stage: string
+    readonly done?: number
+    readonly total?: number
+    readonly rate?: number
+  }
   readonly result?: Readonly<Record<string, unknown>>
 }
 export interface Incident {
@@ -62,7 +67,8 @@ export class Api {
     })
     const text = await response.text()
     const json = text === '' ? undefined : JSON.parse(text)
-    if (!response.ok) throw new ApiError(response.status, `${method} ${path}: ${json?.detail ?? text}`, json?.blockers ?? [])
+    if (!response.ok)
+      throw new ApiError(response.status, `${method} ${path}: ${json?.detail ?? text}`, json?.blockers ?? [])
     return json as Result
   }
 

@@ -27,7 +27,10 @@ export function createTraffic(settings: AppSettings, profiles: Profiles, ledger:
 
   /** Seeded users, a few of them hot: shared with the other instances. */
   const anyKey = () =>
-    userId(settings.seed, Math.floor(random() * (random() < 0.3 ? Math.min(HOT_KEYS, settings.rows) : settings.rows)))
+    userId(
+      settings.seed,
+      Math.floor(random() * (random() < 0.3 ? Math.min(HOT_KEYS, settings.rows) : settings.rows)),
+    )
 
   function change(kind: 'create' | 'update', key: string): ProfileChange {
     counter++
@@ -89,7 +92,8 @@ export function createTraffic(settings: AppSettings, profiles: Profiles, ledger:
     const dice = random()
     if (dice < 0.03) return create()
     if (dice < 0.05) return remove()
-    const key = dice < 0.15 && own.length > 0 ? (own[Math.floor(random() * own.length)] ?? anyKey()) : anyKey()
+    const key =
+      dice < 0.15 && own.length > 0 ? (own[Math.floor(random() * own.length)] ?? anyKey()) : anyKey()
     // One operation per key at a time within an instance, so that its newest acknowledgement is well defined.
     if (busy.has(key)) return
     busy.add(key)

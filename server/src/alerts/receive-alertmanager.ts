@@ -27,13 +27,13 @@ export const signalsOfAlertmanager = (payload: Payload, receivedAt: number): rea
 function signalOf(alert: Alert, receivedAt: number): Signal {
   const { labels, annotations, status, startsAt } = alert
   const { migration, path, operation } = labels
-  const epoch = /^\d+$/.test(labels['epoch'] ?? '') ? Number(labels['epoch']) : undefined
-  const summary = annotations['summary'] ?? annotations['description']
+  const epoch = /^\d+$/.test(labels.epoch ?? '') ? Number(labels.epoch) : undefined
+  const summary = annotations.summary ?? annotations.description
   return {
     source: 'alertmanager',
     dedupKey: `${alert.fingerprint ?? fingerprintOf(labels)}:${startsAt}:${status}`,
     status,
-    name: labels['alertname'] ?? 'alert',
+    name: labels.alertname ?? 'alert',
     labels,
     startedAt: Date.parse(startsAt),
     receivedAt,
