@@ -3,7 +3,12 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { definitionSchema, initialState, judgeGate, type MigrationState } from '@switchback/migrations-registry'
+import {
+  definitionSchema,
+  initialState,
+  judgeGate,
+  type MigrationState,
+} from '@switchback/migrations-registry'
 import { freePort } from '@switchback/test/support'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { runCli } from './cli.ts'
@@ -29,8 +34,12 @@ const server = createServer(async (request, response) => {
   })
   const found = replies[key]
   const reply = Array.isArray(found) ? (found.length > 1 ? found.shift() : found[0]) : found
-  response.writeHead(reply?.status ?? (reply === undefined ? 404 : 200), { 'content-type': 'application/json' })
-  response.end(reply?.raw ?? JSON.stringify(reply?.body ?? { title: 'Not found', status: 404, detail: `no ${key}` }))
+  response.writeHead(reply?.status ?? (reply === undefined ? 404 : 200), {
+    'content-type': 'application/json',
+  })
+  response.end(
+    reply?.raw ?? JSON.stringify(reply?.body ?? { title: 'Not found', status: 404, detail: `no ${key}` }),
+  )
 })
 let url = ''
 beforeAll(async () => {
@@ -160,7 +169,14 @@ describe('refusals and faults', () => {
     { code: 'soak', subject: 'user-profiles', message: 'Soaks for 5m.', action: 'Wait.', forceable: true },
     { code: 'paused', subject: 'user-profiles', message: 'Paused.', action: 'Go on.', forceable: false },
   ]
-  const problem = { title: 'Gate closed', status: 409, code: 'gate-closed', detail: 'd', action: 'Wait.', blockers }
+  const problem = {
+    title: 'Gate closed',
+    status: 409,
+    code: 'gate-closed',
+    detail: 'd',
+    action: 'Wait.',
+    blockers,
+  }
 
   test('a closed gate is told with its blockers and what to do, exit code 1', async () => {
     replies['POST /v1/migrations/user-profiles/advance'] = { status: 409, body: problem }
@@ -201,7 +217,10 @@ describe('refusals and faults', () => {
 
   test('something else that answers there is told from Switchback', async () => {
     replies['GET /v1/migrations'] = { body: null, raw: '<html>' }
-    expect(await run(['status'])).toMatchObject({ code: 2, err: `what answers at ${url} is not Switchback\n` })
+    expect(await run(['status'])).toMatchObject({
+      code: 2,
+      err: `what answers at ${url} is not Switchback\n`,
+    })
     replies['GET /v1/migrations'] = { status: 502, body: null, raw: '<html>' }
     expect(await run(['status'])).toMatchObject({ code: 1, err: expect.stringContaining('answered 502') })
   })
@@ -236,20 +255,36 @@ describe('commands that change something', () => {
     [['retry', 'm'], 'retry', {}],
     [['approve', 'm'], 'approve', {}],
     [['restore', 'm'], 'restore', {}],
-    [['override', 'm', '--read', 'old-shadow', '--write', 'phase'], 'flags', { read: 'old-shadow', write: null }],
-    [['advance', 'm', '--force', 'soak, paused', '--reason', 'r'], 'advance', { force: ['soak', 'paused'], reason: 'r' }],
+    [
+      ['override', 'm', '--read', 'old-shadow', '--write', 'phase'],
+      'flags',
+      { read: 'old-shadow', write: null },
+    ],
+    [
+      ['advance', 'm', '--force', 'soak, paused', '--reason', 'r'],
+      'advance',
+      { force: ['soak', 'paused'], reason: 'r' },
+    ],
   ])('%j', async (args, action, body) => {
     replies[`POST /v1/migrations/m/${action}`] = { body: view() }
-    expect(await run(args)).toMatchObject({ code: 0, out: expect.stringMatching(/^user-profiles: planned, epoch 1/) })
+    expect(await run(args)).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^user-profiles: planned, epoch 1/),
+    })
     expect(asked).toMatchObject([{ method: 'POST', body }])
   })
 
   test('forgetting an instance, and tokens', async () => {
     replies['DELETE /v1/instances/a%2Fb'] = { status: 204, body: null, raw: '' }
-    expect(await run(['instances', 'forget', 'a/b', '--reason', 'gone'])).toMatchObject({ code: 0, out: 'forgotten: a/b\n' })
+    expect(await run(['instances', 'forget', 'a/b', '--reason', 'gone'])).toMatchObject({
+      code: 0,
+      out: 'forgotten: a/b\n',
+    })
     expect(asked[0]?.body).toEqual({ reason: 'gone' })
     replies['POST /v1/tokens'] = { body: { token: 'sb_sdk_x' } }
-    expect(await run(['token', 'create', '--name', 'n', '--role', 'sdk'])).toMatchObject({ out: 'sb_sdk_x\n' })
+    expect(await run(['token', 'create', '--name', 'n', '--role', 'sdk'])).toMatchObject({
+      out: 'sb_sdk_x\n',
+    })
     replies['DELETE /v1/tokens/t1'] = { status: 204, body: null, raw: '' }
     expect(await run(['token', 'revoke', 't1'])).toMatchObject({ code: 0, out: 'revoked: t1\n' })
   })
@@ -260,7 +295,9 @@ describe('commands that change something', () => {
     replies['GET /v1/instances?limit=500&after=i499'] = { body: { instances: [instance('z', 6)] } }
     const { out } = await run(['instances'])
     expect(out.trimEnd().split('\n')).toHaveLength(502)
-    expect(out).toMatch(/\nz +rides-api +1\.0\.0 +s +1s ago +14s left +user-profiles 7, drained 6 \[old new\]/)
+    expect(out).toMatch(
+      /\nz +rides-api +1\.0\.0 +s +1s ago +14s left +user-profiles 7, drained 6 \[old new\]/,
+    )
   })
 })
 
@@ -270,7 +307,16 @@ describe('advance --wait', () => {
       {
         phase: status === 'done' ? 'expanded' : 'planned',
         epoch: status === 'done' ? 2 : 1,
-        ...(status === 'done' ? {} : { work: { kind: 'expand', epoch: 1, status: status as 'running', ...(error === undefined ? {} : { error }) } }),
+        ...(status === 'done'
+          ? {}
+          : {
+              work: {
+                kind: 'expand',
+                epoch: 1,
+                status: status as 'running',
+                ...(error === undefined ? {} : { error }),
+              },
+            }),
       },
       [{ kind: 'expand', epoch: 1, status, progress }],
     ),
@@ -292,7 +338,10 @@ describe('advance --wait', () => {
   })
 
   test('ends with exit code 1 when the work fails', async () => {
-    replies['GET /v1/migrations/user-profiles'] = [{ body: view() }, { body: work('failed', {}, 'no such table') }]
+    replies['GET /v1/migrations/user-profiles'] = [
+      { body: view() },
+      { body: work('failed', {}, 'no such table') },
+    ]
     replies['POST /v1/migrations/user-profiles/advance'] = { body: work('pending', {}) }
     const { code, err } = await run(['advance', 'user-profiles', '--wait'])
     expect(code).toBe(1)
@@ -305,7 +354,10 @@ test('validate shows problems as file, line and column, and registers nothing', 
   const folder = await mkdtemp(join(tmpdir(), 'switchback-cli-'))
   await writeFile(join(folder, 'migration.yaml'), 'id: a\ntitel: x\n')
   await writeFile(join(folder, 'expand.sql'), '')
-  for (const args of [['validate', folder], ['migrations', 'register', folder]]) {
+  for (const args of [
+    ['validate', folder],
+    ['migrations', 'register', folder],
+  ]) {
     const { code, err } = await run(args)
     expect(code).toBe(1)
     expect(err).toContain(`${folder}/migration.yaml:2:8: titel: unknown field "titel"`)

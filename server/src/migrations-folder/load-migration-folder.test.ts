@@ -27,7 +27,11 @@ test('the registered example loads', async () => {
 })
 
 test('takes the SQL that is there, and the text of the definition', async () => {
-  const path = await folder('a', { 'migration.yaml': YAML, 'expand.sql': 'select 1', 'rollback.sql': 'select 2' })
+  const path = await folder('a', {
+    'migration.yaml': YAML,
+    'expand.sql': 'select 1',
+    'rollback.sql': 'select 2',
+  })
   expect(await loadMigrationFolder(path)).toMatchObject({
     ok: true,
     migration: { source: YAML, sql: { expand: 'select 1', rollback: 'select 2' } },
@@ -42,7 +46,9 @@ test('all problems are told at once, each with its place', async () => {
   })
   const loaded = await loadMigrationFolder(path)
   const problems = loaded.ok ? [] : loaded.problems
-  const places = problems.map(({ file, line, column, message }) => `${file.slice(path.length + 1)}:${line}:${column} ${message}`)
+  const places = problems.map(
+    ({ file, line, column, message }) => `${file.slice(path.length + 1)}:${line}:${column} ${message}`,
+  )
   expect(places).toEqual(
     expect.arrayContaining([
       'contrakt.sql:1:1 nothing runs this file; a migration has expand.sql, rollback.sql, contract.sql',
@@ -69,5 +75,7 @@ test('folders come in order of name, others are passed over, and an id is taken 
   await folder('notes', { 'readme.txt': '' })
   const loaded = await loadMigrationFolders(root)
   expect(loaded.map(({ ok }) => ok)).toEqual([true, false])
-  expect(loaded[1]).toMatchObject({ problems: [{ message: `${join(root, 'a')} has a migration with the same id` }] })
+  expect(loaded[1]).toMatchObject({
+    problems: [{ message: `${join(root, 'a')} has a migration with the same id` }],
+  })
 })
