@@ -1,7 +1,6 @@
 export { freePort } from './free-port.ts'
 export { type RedisServer, redisServer } from './redis-server.ts'
 export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from './spawn-node.ts'
-export { storeDatabase } from './store-database.ts'
 export { type DatabaseTemplate, postgresUrl, type TestDatabase, testDatabase } from './test-database.ts'
 export { type TestStore, testStore } from './test-store.ts'
 export { type WaitOptions, waitFor } from './wait-for.ts'

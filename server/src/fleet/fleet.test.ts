@@ -4,19 +4,18 @@ import {
   type MigrationState,
   type Registration,
 } from '@switchback/migrations-registry'
-import { storeDatabase, waitFor } from '@switchback/test/support'
+import { testStore, waitFor } from '@switchback/test/support'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
-import { createDb, type Db } from '../db/db.ts'
+import type { Db } from '../db/db.ts'
 import { createFleet } from './fleet.ts'
 import type { Fleet } from './fleet-port.ts'
 
-const database = await storeDatabase()
-const db = createDb({ url: database.url, name: 'test', schema: 'switchback_store' })
+const store = await testStore()
+const { db } = store
 const fleets: Fleet[] = []
 afterAll(async () => {
   await Promise.all(fleets.map((fleet) => fleet.stop()))
-  await db.end()
-  await database.drop()
+  await store.drop()
 })
 
 const log = { warn: (detail: object, message: string) => console.warn(message, detail) }

@@ -1,12 +1,12 @@
-import { redisServer, storeDatabase, waitFor } from '@switchback/test/support'
+import { redisServer, testStore, waitFor } from '@switchback/test/support'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import { createDb, type Queryable } from '../db/db.ts'
+import type { Queryable } from '../db/db.ts'
 import { createRevisions, type RevisionsOptions } from './create-revisions.ts'
 import type { Revisions } from './revisions.ts'
 
 const redis = await redisServer()
-const database = await storeDatabase()
-const db = createDb({ url: database.url, name: 'test', schema: 'switchback_store' })
+const store = await testStore()
+const { db } = store
 const running: Revisions[] = []
 
 afterEach(async () => {
@@ -14,8 +14,7 @@ afterEach(async () => {
 })
 afterAll(async () => {
   await redis?.stop()
-  await db.end()
-  await database.drop()
+  await store.drop()
 })
 
 async function server(options: Partial<RevisionsOptions> = {}) {

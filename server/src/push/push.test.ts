@@ -9,11 +9,11 @@ import {
   type Telemetry,
   type WireError,
 } from '@switchback/migrations-registry'
-import { storeDatabase, waitFor } from '@switchback/test/support'
+import { testStore, waitFor } from '@switchback/test/support'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { recordChange } from '../changes/record-change.ts'
-import { createDb, type Db } from '../db/db.ts'
+import type { Db } from '../db/db.ts'
 import { createFleet } from '../fleet/fleet.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { createRevisions } from './create-revisions.ts'
@@ -21,8 +21,8 @@ import { createPush, type Push } from './push.ts'
 import type { Revisions } from './revisions.ts'
 import { createSnapshots } from './snapshots.ts'
 
-const database = await storeDatabase()
-const db = createDb({ url: database.url, name: 'test', schema: 'switchback_store' })
+const store = await testStore()
+const { db } = store
 const log = { info: () => undefined, warn: () => undefined }
 const open: (() => Promise<unknown>)[] = []
 const tokens = new Map<string, { role: string; name: string }>()
@@ -36,8 +36,7 @@ afterEach(async () => {
   await db.query('truncate instances, migrations, flags, removals, audit_events cascade')
 })
 afterAll(async () => {
-  await db.end()
-  await database.drop()
+  await store.drop()
 })
 
 interface Running {
