@@ -92,14 +92,25 @@ describe('a shadow read', () => {
 
   it('that fails or hangs is nobody else’s matter', async () => {
     await saveOld('a', db.pool, 'x')
-    const failing = routed(db.pool, shadowing, { read: { old: readOld, new: () => Promise.reject(new Error('no')) } })
+    const failing = routed(db.pool, shadowing, {
+      read: { old: readOld, new: () => Promise.reject(new Error('no')) },
+    })
     expect(await failing.migration.read('a')).toBe('x')
     await failing.runtime.ledger.untilIdle()
-    expect(failing.recorder.totals().find((cell) => cell.path === 'new')?.errors?.get('Error')).toBe(1)
+    expect(
+      failing.recorder
+        .totals()
+        .find((cell) => cell.path === 'new')
+        ?.errors?.get('Error'),
+    ).toBe(1)
 
-    const hanging = routed(db.pool, configOf(1, 'dual-old', 'old-shadow', { shadow: { ...sampled.shadow, timeout: 20 } }), {
-      read: { old: readOld, new: () => new Promise(() => undefined) },
-    })
+    const hanging = routed(
+      db.pool,
+      configOf(1, 'dual-old', 'old-shadow', { shadow: { ...sampled.shadow, timeout: 20 } }),
+      {
+        read: { old: readOld, new: () => new Promise(() => undefined) },
+      },
+    )
     expect(await hanging.migration.read('a')).toBe('x')
     // The hanging comparison keeps its epoch from draining only until its time is over.
     expect(hanging.runtime.ledger.position(0).oldest?.kind).toBe('compare')

@@ -9,8 +9,8 @@ import {
   type Clock,
   createMigration,
   createRecorder,
-  MigrationRuntime,
   type MigrationOptions,
+  MigrationRuntime,
   type PgTransactionOptions,
   pgTransaction,
   type RouterEnv,
@@ -30,7 +30,9 @@ const TEMPLATE: DatabaseTemplate = {
   name: 'sdk_target',
   fill: async (pool) => {
     await pool.query('create table users (id text primary key, bio text, n int not null default 0)')
-    await pool.query('create table user_profiles (user_id text primary key, bio text, n int not null default 0)')
+    await pool.query(
+      'create table user_profiles (user_id text primary key, bio text, n int not null default 0)',
+    )
     await pool.query(sqlOf('target-schema.sql'))
     await pool.query(sqlOf('fence.sql').replaceAll(':id', MIGRATION))
   },
@@ -57,7 +59,11 @@ export const raise = (pool: pg.Pool, epoch: number): Promise<unknown> =>
   pool.query(`select switchback."raise:${MIGRATION}"($1)`, [epoch])
 
 export const repairs = async (pool: pg.Pool): Promise<readonly unknown[]> =>
-  (await pool.query('select migration, key, path, epoch::int, reason from switchback.repairs order by key, path')).rows
+  (
+    await pool.query(
+      'select migration, key, path, epoch::int, reason from switchback.repairs order by key, path',
+    )
+  ).rows
 
 /** Both paths as they are, in one snapshot. */
 export async function tables(pool: pg.Pool): Promise<{ readonly old: unknown; readonly new: unknown }> {
@@ -71,7 +77,10 @@ type Tx = { readonly query: pg.Pool['query'] }
 type Handler = (id: string, tx: Tx, bio: string) => Promise<unknown>
 
 export const saveOld: Handler = (id, tx, bio) =>
-  tx.query('insert into users (id, bio) values ($1, $2) on conflict (id) do update set bio = excluded.bio', [id, bio])
+  tx.query('insert into users (id, bio) values ($1, $2) on conflict (id) do update set bio = excluded.bio', [
+    id,
+    bio,
+  ])
 export const saveNew: Handler = (id, tx, bio) =>
   tx.query(
     'insert into user_profiles (user_id, bio) values ($1, $2) on conflict (user_id) do update set bio = excluded.bio',

@@ -1,4 +1,10 @@
-import { CommitUnknownError, OpenTransaction, pgTransaction, runTransaction, StaleEpochError } from '@switchback/sdk'
+import {
+  CommitUnknownError,
+  type OpenTransaction,
+  pgTransaction,
+  runTransaction,
+  StaleEpochError,
+} from '@switchback/sdk'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { TestDatabase } from '../support/index.ts'
 import { waitFor } from '../support/index.ts'
@@ -31,7 +37,10 @@ describe('a write in transaction mode', () => {
     ['dual-new', 'old'],
   ] as const)('of %s commits when %s fails, with its key queued for repair', async (variant, secondary) => {
     const broken = async (id: string, tx: Parameters<typeof saveOld>[1]): Promise<unknown> => {
-      await tx.query('insert into users (id, bio) values ($1, $2) on conflict (id) do nothing', [`${id}-half`, ''])
+      await tx.query('insert into users (id, bio) values ($1, $2) on conflict (id) do nothing', [
+        `${id}-half`,
+        '',
+      ])
       return tx.query('select 1 / 0')
     }
     const { migration, failures, recorder } = routed(db.pool, configOf(1, variant), {
@@ -39,22 +48,29 @@ describe('a write in transaction mode', () => {
     })
     await migration.write("o'brien\\", 'x')
     const written = { "o'brien\\": 'x' }
-    expect(await tables(db.pool)).toEqual({ old: {}, new: {}, [secondary === 'new' ? 'old' : 'new']: written })
+    expect(await tables(db.pool)).toEqual({
+      old: {},
+      new: {},
+      [secondary === 'new' ? 'old' : 'new']: written,
+    })
     expect(await repairs(db.pool)).toMatchObject([{ key: "o'brien\\", path: secondary, epoch: 1 }])
     expect(failures).toMatchObject([{ path: secondary, queued: true }])
     const cell = recorder.take()?.measurements.find((m) => m.path === secondary)
     expect(cell).toMatchObject({ secondaryFailures: 1, errors: { '22012': 1 } })
   })
 
-  it.each(['dual-old', 'dual-new'] as const)('of %s leaves nothing when the leader fails', async (variant) => {
-    const leader = variant === 'dual-old' ? 'old' : 'new'
-    const { migration } = routed(db.pool, configOf(1, variant), {
-      write: { old: saveOld, new: saveNew, [leader]: fails('leader') },
-    })
-    await expect(migration.write('a', 'x')).rejects.toThrow('leader')
-    expect(await tables(db.pool)).toEqual({ old: {}, new: {} })
-    expect(await repairs(db.pool)).toEqual([])
-  })
+  it.each(['dual-old', 'dual-new'] as const)(
+    'of %s leaves nothing when the leader fails',
+    async (variant) => {
+      const leader = variant === 'dual-old' ? 'old' : 'new'
+      const { migration } = routed(db.pool, configOf(1, variant), {
+        write: { old: saveOld, new: saveNew, [leader]: fails('leader') },
+      })
+      await expect(migration.write('a', 'x')).rejects.toThrow('leader')
+      expect(await tables(db.pool)).toEqual({ old: {}, new: {} })
+      expect(await repairs(db.pool)).toEqual([])
+    },
+  )
 
   it("writes both or neither with onSecondaryFailure 'fail'", async () => {
     const { migration } = routed(db.pool, configOf(1, 'dual-old'), {
@@ -70,7 +86,10 @@ describe('a write in transaction mode', () => {
     const before = routed(db.pool, configOf(1, 'dual-old'), { write: { old: saveOld, new: fails('down') } })
     await before.migration.write('a', 'x')
     const after = routed(db.pool, configOf(1, 'dual-new'), { write: { old: fails('down'), new: saveNew } })
-    await expect(after.migration.write('a', 'y')).rejects.toMatchObject({ code: 'repair-conflict', retryable: true })
+    await expect(after.migration.write('a', 'y')).rejects.toMatchObject({
+      code: 'repair-conflict',
+      retryable: true,
+    })
     expect(await tables(db.pool)).toEqual({ old: { a: 'x' }, new: {} })
   })
 
@@ -94,7 +113,9 @@ describe('a write in transaction mode', () => {
     await client.query("select switchback.lock_key('user-profiles', 'a')")
     const written = migration.write('a', 'x')
     await waitFor(async () => {
-      const { rows } = await db.pool.query("select 1 from pg_locks where locktype = 'advisory' and not granted")
+      const { rows } = await db.pool.query(
+        "select 1 from pg_locks where locktype = 'advisory' and not granted",
+      )
       return rows.length > 0
     })
     expect(await tables(db.pool)).toEqual({ old: {}, new: {} })
@@ -130,7 +151,9 @@ describe('a write in transaction mode', () => {
     await db.pool.query(`create constraint trigger die after insert on user_profiles
       deferrable initially deferred for each row execute function die()`)
     try {
-      const { migration, runtime } = routed(db.pool, configOf(1, 'dual-old'), { write: { old: saveOld, new: killed } })
+      const { migration, runtime } = routed(db.pool, configOf(1, 'dual-old'), {
+        write: { old: saveOld, new: killed },
+      })
       await expect(migration.write('a', 'x')).rejects.toBeInstanceOf(CommitUnknownError)
       expect(runs).toBe(1)
       expect(runtime.ledger.idle).toBe(true)
@@ -175,7 +198,12 @@ describe('a write of an epoch that has passed', () => {
     const { migration } = routed(db.pool, configOf(4, 'old', 'old', fenced))
     const failure = await migration.write('a', 'x').catch((error: unknown) => error)
     expect(failure).toBeInstanceOf(StaleEpochError)
-    expect(failure).toMatchObject({ code: 'stale-epoch', retryable: true, migration: 'user-profiles', epoch: 4 })
+    expect(failure).toMatchObject({
+      code: 'stale-epoch',
+      retryable: true,
+      migration: 'user-profiles',
+      epoch: 4,
+    })
     expect(await tables(db.pool)).toEqual({ old: {}, new: {} })
   })
 
@@ -218,7 +246,10 @@ describe('a transaction of several operations', () => {
 
   it('queues a failed secondary for repair and keeps the rest', async () => {
     const { migration, env, port } = routed(db.pool, configOf(1, 'dual-new', 'new', fenced), {
-      write: { old: (id, tx, bio) => (id === 'b' ? Promise.reject(new Error('no')) : saveOld(id, tx, bio)), new: saveNew },
+      write: {
+        old: (id, tx, bio) => (id === 'b' ? Promise.reject(new Error('no')) : saveOld(id, tx, bio)),
+        new: saveNew,
+      },
     })
     await runTransaction(env, port, async (transaction: OpenTransaction) => {
       const profiles = migration.in(transaction)
@@ -235,7 +266,10 @@ describe('a transaction of several operations', () => {
       write: { old: saveOld, new: fails('leader') },
     })
     const run = runTransaction(env, port, async (transaction: OpenTransaction) => {
-      await migration.in(transaction).write('a', 'x').catch(() => undefined)
+      await migration
+        .in(transaction)
+        .write('a', 'x')
+        .catch(() => undefined)
     })
     await expect(run).rejects.toMatchObject({ code: 'transaction-aborted' })
     expect(await tables(db.pool)).toEqual({ old: {}, new: {} })
@@ -260,36 +294,42 @@ describe('a transaction of several operations', () => {
   })
 })
 
-describe.each(['read committed', 'repeatable read', 'serializable'] as const)('hot keys at %s', (isolation) => {
-  let db: TestDatabase
-  beforeEach(async () => {
-    db = await fencedTarget()
-    return () => db.drop()
-  })
-
-  it('end equal in both paths, with every acknowledged increment counted, while the leader changes', async () => {
-    const add =
-      (table: string, id: string): typeof saveOld =>
-      (key, tx) =>
-        tx.query(`insert into ${table} (${id}, n) values ($1, 1) on conflict (${id}) do update set n = ${table}.n + 1`, [key])
-    const options = {
-      port: { isolation, retries: 50 },
-      write: { old: add('users', 'id'), new: add('user_profiles', 'user_id') },
-    }
-    const oldLeads = routed(db.pool, configOf(1, 'dual-old', 'old', { fenced: true }), options)
-    const newLeads = routed(db.pool, configOf(1, 'dual-new', 'old', { fenced: true }), options)
-    // The order of leaders differs, the order of tables must not: two orders would deadlock.
-    const writers = [oldLeads, newLeads, oldLeads, newLeads].map(async ({ migration }, writer) => {
-      for (let i = 0; i < 15; i++) await migration.write(`key-${(i + writer) % 3}`, '')
+describe.each(['read committed', 'repeatable read', 'serializable'] as const)(
+  'hot keys at %s',
+  (isolation) => {
+    let db: TestDatabase
+    beforeEach(async () => {
+      db = await fencedTarget()
+      return () => db.drop()
     })
-    await Promise.all(writers)
-    const { rows } = await db.pool.query(
-      'select id, u.n as old, p.n as new from users u full join user_profiles p on p.user_id = u.id order by 1',
-    )
-    expect(rows).toEqual(['key-0', 'key-1', 'key-2'].map((id) => ({ id, old: 20, new: 20 })))
-    const { rows: deadlocks } = await db.pool.query(
-      'select deadlocks::int from pg_stat_database where datname = current_database()',
-    )
-    expect(deadlocks).toEqual([{ deadlocks: 0 }])
-  })
-})
+
+    it('end equal in both paths, with every acknowledged increment counted, while the leader changes', async () => {
+      const add =
+        (table: string, id: string): typeof saveOld =>
+        (key, tx) =>
+          tx.query(
+            `insert into ${table} (${id}, n) values ($1, 1) on conflict (${id}) do update set n = ${table}.n + 1`,
+            [key],
+          )
+      const options = {
+        port: { isolation, retries: 50 },
+        write: { old: add('users', 'id'), new: add('user_profiles', 'user_id') },
+      }
+      const oldLeads = routed(db.pool, configOf(1, 'dual-old', 'old', { fenced: true }), options)
+      const newLeads = routed(db.pool, configOf(1, 'dual-new', 'old', { fenced: true }), options)
+      // The order of leaders differs, the order of tables must not: two orders would deadlock.
+      const writers = [oldLeads, newLeads, oldLeads, newLeads].map(async ({ migration }, writer) => {
+        for (let i = 0; i < 15; i++) await migration.write(`key-${(i + writer) % 3}`, '')
+      })
+      await Promise.all(writers)
+      const { rows } = await db.pool.query(
+        'select id, u.n as old, p.n as new from users u full join user_profiles p on p.user_id = u.id order by 1',
+      )
+      expect(rows).toEqual(['key-0', 'key-1', 'key-2'].map((id) => ({ id, old: 20, new: 20 })))
+      const { rows: deadlocks } = await db.pool.query(
+        'select deadlocks::int from pg_stat_database where datname = current_database()',
+      )
+      expect(deadlocks).toEqual([{ deadlocks: 0 }])
+    })
+  },
+)

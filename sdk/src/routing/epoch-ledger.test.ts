@@ -30,7 +30,9 @@ describe('the ledger of epochs', () => {
 
   it('names the oldest operation that is still there, whichever end first', () => {
     const { ledger } = ledgerAt(1)
-    const operations = (['read', 'write', 'compare'] as const).map((kind, at) => beginOperation(ledger.current, kind, at))
+    const operations = (['read', 'write', 'compare'] as const).map((kind, at) =>
+      beginOperation(ledger.current, kind, at),
+    )
     const [read, write, compare] = operations
     if (!read || !write || !compare) throw new Error('three were begun')
     endOperation(write)

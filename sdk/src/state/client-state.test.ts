@@ -1,9 +1,18 @@
-import { type Change, defaultConfig, type MigrationConfig, type Snapshot } from '@switchback/migrations-registry'
+import {
+  type Change,
+  defaultConfig,
+  type MigrationConfig,
+  type Snapshot,
+} from '@switchback/migrations-registry'
 import { describe, expect, it } from 'vitest'
 import { applyChange, applySnapshot, type ClientState, EMPTY_STATE, snapshotOf } from './client-state.ts'
 
 const config = (id: string, epoch: number): MigrationConfig => ({ ...defaultConfig(id), epoch })
-const snapshot = (revision: number, ...migrations: MigrationConfig[]): Snapshot => ({ revision, migrations, flags: [] })
+const snapshot = (revision: number, ...migrations: MigrationConfig[]): Snapshot => ({
+  revision,
+  migrations,
+  flags: [],
+})
 const change = (since: number, revision: number, ...migrations: MigrationConfig[]): Change => ({
   ...snapshot(revision, ...migrations),
   since,
@@ -37,7 +46,11 @@ describe('the state of an instance', () => {
 
   it('never goes back to an older epoch of a migration, and takes the rest', () => {
     const outcome = applySnapshot(held, snapshot(9, config('a', 2), config('b', 5)))
-    expect(outcome).toMatchObject({ kind: 'applied', migrations: ['b'], refused: ['a at epoch 2, held at 3'] })
+    expect(outcome).toMatchObject({
+      kind: 'applied',
+      migrations: ['b'],
+      refused: ['a at epoch 2, held at 3'],
+    })
     if (outcome.kind === 'applied') expect(outcome.state.migrations.get('a')?.epoch).toBe(3)
   })
 

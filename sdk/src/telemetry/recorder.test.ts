@@ -15,7 +15,13 @@ describe('the recorder', () => {
     expect(telemetrySchema.safeParse(batch).success).toBe(true)
     expect(batch?.measurements).toHaveLength(1)
     const measured = batch?.measurements[0]
-    expect(measured).toMatchObject({ migration: 'm', epoch: 3, path: 'new', count: 3, errors: { '23505': 1 } })
+    expect(measured).toMatchObject({
+      migration: 'm',
+      epoch: 3,
+      path: 'new',
+      count: 3,
+      errors: { '23505': 1 },
+    })
     expect(measured?.latency).toHaveLength(LATENCY_BUCKETS_MS.length + 1)
     expect([measured?.latency[0], measured?.latency[3], measured?.latency.at(-1)]).toEqual([1, 1, 1])
     expect(recorder.take()).toBeUndefined()
