@@ -368,7 +368,7 @@ describe('the gate', () => {
 
   it('does not take the fence for enough before retired: a stale reader of old blocks', () => {
     const state = standingAt('promoted')
-    const stale = { ...live(state.epoch - 1), leaseUntil: 1 }
+    const stale = { ...live(state.epoch - 2), leaseUntil: 1 }
     expect(codes(state, { instances: [stale] })).toEqual(['instance-incompatible'])
   })
 

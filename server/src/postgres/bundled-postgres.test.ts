@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, spawnNode } from '@switchback/test/support'
+import { freePort, spawnNode, watchdog } from '@switchback/test/support'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type BundledPostgres, startBundledPostgres } from './bundled-postgres.ts'
@@ -29,10 +29,14 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'switchback-launcher-'))
   chmodSync(folder, 0o755)
   started = []
+  watchdog().remove(folder)
 })
 
 afterEach(async () => {
-  for (const postgres of started) await postgres.stop()
+  for (const postgres of started) {
+    await postgres.stop()
+    watchdog().forget(postgres.pid)
+  }
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -43,6 +47,7 @@ async function start(dataDir = join(folder, 'pg'), port?: number): Promise<Bundl
     ...(port === undefined ? {} : { port }),
   })
   started.push(postgres)
+  watchdog().end(postgres.pid, 'SIGQUIT')
   return postgres
 }
 
