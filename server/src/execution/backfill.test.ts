@@ -56,6 +56,8 @@ const order = (definition: MigrationDefinition, more: Partial<WorkOrder> = {}): 
 beforeEach(async () => {
   database = await testDatabase()
   pool = database.pool
+  // The role of the test server is named like our schema, which "$user" would find first.
+  pool.options.onConnect = (client) => client.query('set search_path to public').then(() => undefined)
   execution = open()
   await pool.query(`create table users (id uuid primary key, name text not null, bio text,
     preferences jsonb not null default '{}', created_at timestamptz not null default now())`)

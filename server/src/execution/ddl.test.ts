@@ -33,6 +33,8 @@ const open = (deadlineMs = 60_000) =>
 beforeEach(async () => {
   database = await testDatabase()
   pool = database.pool
+  // The role of the test server is named like our schema, which "$user" would find first.
+  pool.options.onConnect = (client) => client.query('set search_path to public').then(() => undefined)
   execution = open()
 })
 afterEach(async () => {
