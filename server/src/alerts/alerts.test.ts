@@ -122,6 +122,8 @@ test('a real payload of Alertmanager reverts by its labels', async () => {
 test('an alert without a migration is led by the labels of tripwires', async () => {
   const tripwires = 'tripwires: [{ watch: alert, match: { service: rides }, do: revert }]\n'
   await api.ramped('labelled', tripwires)
+  // No labels to match means every alert about this migration, and not every alert there is.
+  await api.ramped('any', 'tripwires: [{ watch: alert, do: revert }]\n')
   api.passTime(1000)
   const matched = await deliver('/v1/alerts/alertmanager', firing({ service: 'rides' }))
   expect(await decided(matched.body.accepted[0].id)).toMatchObject({
@@ -134,6 +136,7 @@ test('an alert without a migration is led by the labels of tripwires', async () 
     reason: 'no-migration',
   })
   expect((await stateOf('profiles')).phase).toBe('ramp')
+  expect((await stateOf('any')).phase).toBe('ramp')
 })
 
 test('the same delivery again is counted and does nothing, also after a re-arm', async () => {
