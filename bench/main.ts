@@ -12,6 +12,7 @@ const SUITES: Readonly<
   Record<string, () => Promise<{ run: (say: (line: string) => void) => Promise<SuiteResult> }>>
 > = {
   router: () => import('./suites/router.ts'),
+  transaction: () => import('./suites/transaction.ts'),
 }
 
 async function main(): Promise<number> {

@@ -1,7 +1,8 @@
 import type { Path } from '@switchback/migrations-registry'
 import { recordFailure, recordSuccess } from '../telemetry/cell.ts'
 import type { TransactionPort } from '../transaction/transaction-port.ts'
-import { beginOperation, endOperation } from './epoch-ledger.ts'
+import { createDeadlines } from './deadlines.ts'
+import { beginOperation, endOperation, type Operation } from './epoch-ledger.ts'
 import { guardOf } from './guard.ts'
 import type { MigrationRuntime } from './migration-runtime.ts'
 import type { Plan } from './plan.ts'
@@ -66,39 +67,38 @@ export function createShadow(env: RouterEnv, runtime: MigrationRuntime): Shadow 
     }
   }
 
-  const look = async (
+  /** A first look that differed: look again, count, and have the key repaired. */
+  const lookAgain = async (
     plan: Plan,
-    served: Path,
-    compared: Path,
     key: unknown,
     args: readonly unknown[],
-    result: Promise<unknown>,
-    limit: { readonly passed: () => boolean; readonly lift: () => void },
+    operation: Operation,
   ): Promise<void> => {
-    const cell = plan.cells.read[compared]
-    const startedAt = clock.now()
-    let other: unknown
-    try {
-      other = await runtime.handler('read', compared)(key, transaction?.reader, ...args)
-      recordSuccess(cell, clock.now() - startedAt)
-    } catch (error) {
-      recordFailure(cell, clock.now() - startedAt, error)
-      return
-    }
-    const both = { [served]: await result, [compared]: other }
-    if (limit.passed()) return
-    // Comparisons are told under new, whichever path was served: new is what is on trial.
-    const trial = plan.cells.read.new
-    trial.compared++
-    if (compare(both.old, both.new) || !(await stands(key, args)) || limit.passed()) return
-    trial.mismatches++
-    env.log.warn('old and new differ', { migration: runtime.id, epoch: plan.epoch, key: runtime.textOf(key) })
-    if (transaction !== undefined && plan.secondary !== undefined) {
-      // What follows writes: it is in flight until it is over, however long that takes.
-      limit.lift()
-      await queue(transaction, plan, plan.secondary, key, args)
-    }
+    if (!(await stands(key, args)) || operation.ended) return
+    plan.cells.read.new.mismatches++
+    env.log.warn('old and new differ', {
+      migration: runtime.id,
+      epoch: plan.epoch,
+      key: runtime.textOf(key),
+    })
+    if (transaction === undefined || plan.secondary === undefined) return
+    // What follows writes: it is in flight until it is over, however long that takes.
+    deadlines.lift(operation)
+    await queue(transaction, plan, plan.secondary, key, args)
   }
+
+  const end = (operation: Operation): void => {
+    if (operation.ended) return
+    active--
+    deadlines.lift(operation)
+    endOperation(operation)
+  }
+
+  // What is late has no further effect, so it need not hold up the drain of its epoch.
+  const deadlines = createDeadlines(clock, (operation) => {
+    runtime.shadowDropped++
+    end(operation)
+  })
 
   return (plan, served, compared, key, args, result) => {
     const { sample, concurrency, timeout } = plan.config.shadow
@@ -109,24 +109,47 @@ export function createShadow(env: RouterEnv, runtime: MigrationRuntime): Shadow 
     }
     active++
     const operation = beginOperation(plan.slot, 'compare', clock.now())
-    const end = (): void => {
-      if (operation.ended) return
-      active--
-      endOperation(operation)
+    deadlines.set(operation, timeout)
+    const cell = plan.cells.read[compared]
+    const failed = (error: unknown): void => {
+      recordFailure(cell, clock.now() - operation.startedAt, error)
+      end(operation)
     }
-    // What is late has no further effect, so it need not hold up the drain of its epoch.
-    const cancel = clock.after(timeout, () => {
-      runtime.shadowDropped++
-      end()
-    })
-    look(plan, served, compared, key, args, result, { passed: () => operation.ended, lift: cancel })
-      // A failed read is the caller's, a failed second look or repair is found again by verification.
-      .catch((error: unknown) => {
-        env.log.info('a comparison was given up', { migration: runtime.id, error: String(error) })
-      })
-      .finally(() => {
-        cancel()
-        end()
-      })
+    const found = (other: unknown): void => {
+      recordSuccess(cell, clock.now() - operation.startedAt)
+      result.then(
+        (value) => {
+          if (operation.ended) return
+          // Comparisons are told under new, whichever path was served: new is what is on trial.
+          plan.cells.read.new.compared++
+          try {
+            const [old, fresh] = served === 'old' ? [value, other] : [other, value]
+            if (old === fresh || compare(old, fresh)) return end(operation)
+          } catch (error) {
+            return givenUp(operation, error)
+          }
+          lookAgain(plan, key, args, operation).then(
+            () => end(operation),
+            (error: unknown) => givenUp(operation, error),
+          )
+        },
+        // A failed read is the caller's.
+        () => end(operation),
+      )
+    }
+    try {
+      Promise.resolve(runtime.handler('read', compared)(key, transaction?.reader, ...args)).then(
+        found,
+        failed,
+      )
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** A second look or a repair that failed: verification finds the key again. */
+  function givenUp(operation: Operation, error: unknown): void {
+    env.log.info('a comparison was given up', { migration: runtime.id, error: String(error) })
+    end(operation)
   }
 }

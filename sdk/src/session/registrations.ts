@@ -50,12 +50,13 @@ export function createRegistrations(): Registrations {
     accepted: (generation) => {
       taken = Math.max(taken, generation)
       refusal = undefined
-      settle(generation, (waiter) => waiter.resolve())
+      // First those that let operations through: whoever waits for `ready` finds the way open.
       for (const acceptance of acceptances) {
         if (acceptance.generation > generation) continue
         acceptances.delete(acceptance)
         acceptance.resolve()
       }
+      settle(generation, (waiter) => waiter.resolve())
     },
     refused: (generation, error) => {
       refusal = { generation, error }

@@ -64,7 +64,10 @@ async function decideFor(
     // A crash came between the revert and this note: the latch is this alert's own.
     if (state.latch?.incident === incident) {
       const own = 'Reverted by this alert.'
-      return plain({ migration, action: 'revert', reason: 'alert-matched', explanation: own, incident }, decidedAt)
+      return plain(
+        { migration, action: 'revert', reason: 'alert-matched', explanation: own, incident },
+        decidedAt,
+      )
     }
     return plain({ migration, action, reason, explanation }, decidedAt)
   }
@@ -72,16 +75,29 @@ async function decideFor(
   const result: CommandResult =
     action === 'pause'
       ? await phases.command(migration, { type: 'pause' }, ALERT)
-      : await phases.command(migration, { type: 'revert', cause: causeOf(signal, explanation, incident) }, ALERT)
+      : await phases.command(
+          migration,
+          { type: 'revert', cause: causeOf(signal, explanation, incident) },
+          ALERT,
+        )
   const committedAt = clock()
   if (!result.ok) {
     const { code, message } = result.refusal
     // Somebody else's revert came first: that is what a latch is, not a refusal to be tried again.
     const late = code === 'already-latched' ? 'latched' : 'refused'
-    return plain({ migration, action: 'none', reason: late, explanation: `${because} Refused: ${message}` }, decidedAt)
+    return plain(
+      { migration, action: 'none', reason: late, explanation: `${because} Refused: ${message}` },
+      decidedAt,
+    )
   }
   return {
-    outcome: { migration, action, reason, explanation: because, ...(action === 'revert' ? { incident } : {}) },
+    outcome: {
+      migration,
+      action,
+      reason,
+      explanation: because,
+      ...(action === 'revert' ? { incident } : {}),
+    },
     decidedAt,
     committedAt,
   }

@@ -8,7 +8,10 @@ export const plainAlertSchema = z
   .strictObject({
     migration: migrationIdSchema,
     path: z.enum(['old', 'new']).optional().describe('Path that was measured; new where not given'),
-    operation: z.enum(['read', 'write']).optional().describe('Writes that fail take a revert one step further'),
+    operation: z
+      .enum(['read', 'write'])
+      .optional()
+      .describe('Writes that fail take a revert one step further'),
     errorRate: z.number().min(0).max(1).describe('Failed operations, as a ratio from 0 to 1'),
     samples: z.int().min(0).describe('Operations that were measured'),
     window: z
@@ -21,7 +24,12 @@ export const plainAlertSchema = z
       .transform((text) => Date.parse(text))
       .optional()
       .describe('When the alert began; the time of receipt where not given'),
-    id: z.string().min(1).max(200).optional().describe('Identity of the delivery: the same again is a duplicate'),
+    id: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe('Identity of the delivery: the same again is a duplicate'),
     epoch: z.int().min(1).optional().describe('Epoch that was measured; of a passed one nothing is made'),
   })
   .meta({ id: 'PlainAlert' })

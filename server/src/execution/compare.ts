@@ -81,11 +81,16 @@ function comparison(pair: Pair, oldScope: string, newScope: string): string {
       full join (${select(mapping.new, (column) => column.new, newScope)}) n
         on ${mapping.old.keys.map((_, i) => `o.k${i} = n.k${i}`).join(' and ')}
     where (${noOld}) or (${noNew} and ${extraDiffers(pair, columns)})
-       or (o.k0 is not null and n.k0 is not null and (${unequal.length === 0 ? 'false' : unequal.join(' or ')}))`
+       or (o.k0 is not null and n.k0 is not null and (${unequal.length === 0 ? 'false' : unequal.join(' or ')}))
+    order by ${mapping.old.keys.map((_, i) => `coalesce(o.k${i}, n.k${i})`).join(', ')}`
 }
 
 /** Differences within a range, in one snapshot: what writes both in one transaction is seen whole or not at all. */
-export async function differencesWithin(on: Connection, pair: Pair, range: Range): Promise<readonly Difference[]> {
+export async function differencesWithin(
+  on: Connection,
+  pair: Pair,
+  range: Range,
+): Promise<readonly Difference[]> {
   const { numbers, values } = rangeParams(range)
   const { mapping } = pair
   const text = comparison(pair, within(mapping.old, numbers), within(mapping.new, numbers))

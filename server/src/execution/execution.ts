@@ -1,12 +1,14 @@
 import type { WorkKind } from '@switchback/migrations-registry'
 import { backfill } from './backfill.ts'
+import { contract } from './contract.ts'
 import type { DdlSettings } from './ddl.ts'
-import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { throwIfStopped } from './execution-error.ts'
+import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { exclusively } from './executor-lock.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
 import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
+import { restore } from './restore.ts'
 import { expand, rollback } from './schema-work.ts'
 import { createTarget } from './target.ts'
 import { reverseBackfill, verify } from './verify.ts'
@@ -53,14 +55,16 @@ export function createExecution(options: ExecutionOptions): Execution {
   const ddl = { target, clock, random, settings }
   const copying = { target, workers, ...patience }
 
+  const contracting = { ...ddl, ...patience, archiveDir: options.archiveDir }
+
   const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
     expand: (order) => expand(ddl, order),
     rollback: (order) => rollback(ddl, order),
     backfill: (order) => backfill(copying, order),
     verify: (order) => verify(copying, order),
     'reverse-backfill': (order) => reverseBackfill(copying, order),
-    contract: (order) => expand(ddl, order),
-    restore: (order) => expand(ddl, order),
+    contract: (order) => contract(contracting, order),
+    restore: (order) => restore(contracting, order),
   }
 
   return {

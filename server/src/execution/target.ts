@@ -44,6 +44,13 @@ const types = {
 const SESSION =
   '-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c client_encoding=UTF8 -c jit=off'
 
+const RESET = 'reset lock_timeout; reset statement_timeout; reset default_transaction_isolation'
+
+// A role named like our schema would find it before `public` through "$user", and put its tables there.
+const OUT_OF_THE_WAY = `
+  select set_config('search_path', regexp_replace(current_setting('search_path'), '"\\$user"\\s*,?\\s*', ''), false)
+  where current_user = 'switchback'`
+
 export function createTarget(options: TargetOptions): Target {
   const pool = new pg.Pool({
     connectionString: options.url,
@@ -54,6 +61,8 @@ export function createTarget(options: TargetOptions): Target {
     allowExitOnIdle: true,
     options: SESSION,
     types,
+    // Awaited by the pool before the connection is lent.
+    onConnect: (client) => client.query(OUT_OF_THE_WAY).then(() => undefined),
   })
   pool.on('error', options.onIdleError)
   const query: Sql['query'] = (text, params) => pool.query(text, params as unknown[] | undefined)
@@ -79,7 +88,7 @@ export function createTarget(options: TargetOptions): Target {
         },
       })
       // What `set` changed was meant for this work alone.
-      if (!broken.signal.aborted) await client.query('reset all')
+      if (!broken.signal.aborted) await client.query(RESET)
       return result
     } catch (error) {
       failed = error instanceof Error ? error : new Error(String(error))

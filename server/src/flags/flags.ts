@@ -47,7 +47,9 @@ const toFlag = (row: Row): StoredFlag => ({
 })
 
 const find = async (on: Queryable, key: string): Promise<StoredFlag | undefined> => {
-  const { rows } = await on.query<Row>('select definition, revision, updated_at from flags where key = $1', [key])
+  const { rows } = await on.query<Row>('select definition, revision, updated_at from flags where key = $1', [
+    key,
+  ])
   return rows[0] === undefined ? undefined : toFlag(rows[0])
 }
 
@@ -72,7 +74,11 @@ export function createFlags({ db, clock, announce }: FlagsDeps): Flags {
       }
       const existing = await find(tx, key)
       if (kind === 'flag.created' && existing !== undefined) {
-        return refuse('flag-exists', `There is a flag "${key}" already.`, `Replace it with PUT /v1/flags/${key}.`)
+        return refuse(
+          'flag-exists',
+          `There is a flag "${key}" already.`,
+          `Replace it with PUT /v1/flags/${key}.`,
+        )
       }
       if (kind === 'flag.replaced' && existing === undefined) return unknown(key)
       const at = clock()

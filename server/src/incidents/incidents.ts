@@ -28,7 +28,12 @@ export interface AlertedRevert {
   readonly receivedAt: number
   readonly decidedAt: number
   readonly committedAt?: number
-  readonly alert: { readonly id: string; readonly name: string; readonly source: string; readonly summary?: string }
+  readonly alert: {
+    readonly id: string
+    readonly name: string
+    readonly source: string
+    readonly summary?: string
+  }
   readonly explanation: string
 }
 
@@ -86,12 +91,26 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
     opened: async (tx, revert) => {
       const committedAt = clock()
       const { incident: id, migration, cause, from, to, at } = revert
-      await insertIncident(tx, { id, migration, title: titleOf(revert), cause, from, to, openedAt: at, committedAt })
+      await insertIncident(tx, {
+        id,
+        migration,
+        title: titleOf(revert),
+        cause,
+        from,
+        to,
+        openedAt: at,
+        committedAt,
+      })
       const moved = to.epoch > from.epoch
       const message = moved
         ? `${from.phase} (epoch ${from.epoch}) to ${to.phase} (epoch ${to.epoch}), by ${cause.by}: ${cause.reason}`
         : `Asked for at ${from.phase} (epoch ${from.epoch}), by ${cause.by}: ${cause.reason} The flags stay for now.`
-      await addEvent(tx, id, { at: committedAt, kind: moved ? 'reverted' : 'asked', message, detail: { from, to } })
+      await addEvent(tx, id, {
+        at: committedAt,
+        kind: moved ? 'reverted' : 'asked',
+        message,
+        detail: { from, to },
+      })
     },
     noted: async (tx, incident, at, kind, message) => {
       await addEvent(tx, incident, { at, kind, message, detail: {} })
@@ -109,7 +128,12 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
       const { incident: id, alert, receivedAt, decidedAt, explanation } = revert
       await setAlerted(tx, id, receivedAt, revert.committedAt)
       const received = `${alert.name} from ${alert.source}${alert.summary === undefined ? '' : `: ${alert.summary}`}`
-      await addEvent(tx, id, { at: receivedAt, kind: 'alert-received', message: received, detail: { alert: alert.id } })
+      await addEvent(tx, id, {
+        at: receivedAt,
+        kind: 'alert-received',
+        message: received,
+        detail: { alert: alert.id },
+      })
       await addEvent(tx, id, { at: decidedAt, kind: 'decided', message: explanation, detail: {} })
     },
     observeProgress,

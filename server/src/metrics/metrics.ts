@@ -1,5 +1,5 @@
 import type { SignalAction, SignalReason, Telemetry } from '@switchback/migrations-registry'
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Clock } from '../db/clock.ts'
 import type { Queryable } from '../db/db.ts'
 import { createSdkMetrics } from './sdk-metrics.ts'
@@ -41,7 +41,10 @@ export function createMetrics({ db, clock }: MetricsDeps): Metrics {
   const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
     new Gauge<Label>({ name, help, labelNames: [...labelNames], registers })
   const up = gauge('switchback_store_up', 'Whether the store answered when these figures were asked for', [])
-  const migrations = gauge('switchback_migration_info', 'One per migration, by its phase', ['migration', 'phase'])
+  const migrations = gauge('switchback_migration_info', 'One per migration, by its phase', [
+    'migration',
+    'phase',
+  ])
   const epochs = gauge('switchback_migration_epoch', 'Epoch of each migration', ['migration'])
   const latched = gauge('switchback_migration_latched', '1 where a revert waits for a re-arm', ['migration'])
   const instances = gauge('switchback_instances', 'Registered instances by lease', ['app', 'lease'])
