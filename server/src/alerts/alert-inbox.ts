@@ -8,7 +8,7 @@ import { claimAlert, insertAlert, saveOutcome } from './alert-store.ts'
 import type { DecidedAlert } from './decide-alert.ts'
 import { decideAlert } from './decide-alert.ts'
 
-export interface AlertSender {
+interface AlertSender {
   /** Id of the token. */
   readonly id: string
   readonly migrations?: readonly string[]

@@ -24,7 +24,7 @@ const WEIGHT: Readonly<Record<SignalAction, number>> = { none: 0, notify: 1, pau
  * The id of the incident that a revert by this alert opens. Derived, so that whoever takes the alert up
  * again after a crash finds what was done already.
  */
-export const incidentOf = (alert: string, index: number): string =>
+const incidentOf = (alert: string, index: number): string =>
   `inc_${alert.replace(/^alr_/, '')}${index === 0 ? '' : `-${index}`}`
 
 /** Decides about an alert and does it. One that speaks of several migrations acts on each of them. */

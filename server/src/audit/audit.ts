@@ -2,7 +2,7 @@ import { auditHash } from '../changes/record-change.ts'
 import type { Db, Queryable } from '../db/db.ts'
 
 /** One change, as it was written down in the transaction that made it. */
-export interface AuditEvent {
+interface AuditEvent {
   readonly revision: number
   readonly at: number
   readonly actor: string
@@ -12,7 +12,7 @@ export interface AuditEvent {
   readonly hash: string
 }
 
-export interface EventFilter {
+interface EventFilter {
   /** Only events after this revision. */
   readonly since?: number
   readonly before?: number
@@ -21,7 +21,7 @@ export interface EventFilter {
   readonly limit: number
 }
 
-export type Verification =
+type Verification =
   | { readonly ok: true; readonly events: number; readonly hash: string }
   | {
       readonly ok: false

@@ -17,7 +17,7 @@ export interface Config {
   readonly targets: Readonly<Record<string, string>>
 }
 
-export interface ConfigProblem {
+interface ConfigProblem {
   readonly name: string
   readonly message: string
 }

@@ -10,9 +10,9 @@ export interface StoredFlag {
   readonly updatedAt: number
 }
 
-export type FlagRefusalCode = 'flag-exists' | 'unknown-flag' | 'key-reserved'
+type FlagRefusalCode = 'flag-exists' | 'unknown-flag' | 'key-reserved'
 
-export type FlagResult<T> =
+type FlagResult<T> =
   | { readonly ok: true; readonly value: T }
   | {
       readonly ok: false

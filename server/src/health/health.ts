@@ -3,13 +3,13 @@ import type { Clock } from '../db/clock.ts'
 /** One thing that must work for this server to be of use. Throws with the reason where it does not. */
 export type Check = () => Promise<void>
 
-export interface CheckResult {
+interface CheckResult {
   readonly ok: boolean
   readonly ms: number
   readonly message?: string
 }
 
-export interface Readiness {
+interface Readiness {
   readonly ready: boolean
   readonly checks: Readonly<Record<string, CheckResult>>
 }

@@ -31,7 +31,7 @@ export function mountRoutes(app: Express, routes: readonly Route[], authenticate
   for (const [path, methods] of methodsOf) app.all(path, notAllowed(methods))
 }
 
-export const expressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
+const expressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
 async function answer(
   route: Route,

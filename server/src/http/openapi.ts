@@ -5,7 +5,7 @@ import { createJsonSchemas } from './json-schemas.ts'
 import { PROBLEM_CODES } from './problem.ts'
 import type { Route } from './route.ts'
 
-export const problemSchema = z
+const problemSchema = z
   .object({
     type: z.string().describe('A name for this kind of problem'),
     title: z.string(),

@@ -54,7 +54,6 @@ const KINDS = {
 export type ProblemCode = keyof typeof KINDS
 
 export const PROBLEM_CODES = Object.keys(KINDS) as ProblemCode[]
-const statusOf = (code: ProblemCode): number => KINDS[code].status
 
 /** One field or line that is wrong. */
 export interface FieldProblem {

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { raw } from 'express'
 import { HttpProblem } from './problem.ts'
 
-export const MAX_BODY_BYTES = 1_000_000
+const MAX_BODY_BYTES = 1_000_000
 
 const readRaw = raw({ type: () => true, limit: MAX_BODY_BYTES })
 

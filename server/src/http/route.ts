@@ -4,7 +4,7 @@ import type { Permission } from '../tokens/permissions.ts'
 import type { Principal } from '../tokens/tokens.ts'
 import type { HttpProblem } from './problem.ts'
 
-export type Method = 'get' | 'post' | 'put' | 'delete'
+type Method = 'get' | 'post' | 'put' | 'delete'
 
 /** What a handler may know of a request beyond its parsed parts. */
 export interface RequestContext {

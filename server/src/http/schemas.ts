@@ -10,7 +10,7 @@ import { z } from 'zod'
 /** Shapes that several routes share. Times in answers are Unix milliseconds. */
 export const time = z.number().describe('Unix milliseconds')
 export const path = z.enum(['old', 'new'])
-export const workKind = z.enum([
+const workKind = z.enum([
   'expand',
   'rollback',
   'backfill',
@@ -40,7 +40,7 @@ export const revision = z
   .regex(/^\d{1,15}$/, 'expected a revision')
   .transform(Number)
 
-export const blockerSchema = z
+const blockerSchema = z
   .object({
     code: z.enum(BLOCKER_CODES),
     subject: z.string().describe('Who or what: an instance, a kind of work, a migration'),
@@ -51,7 +51,7 @@ export const blockerSchema = z
   })
   .meta({ id: 'Blocker' })
 
-export const nextStepSchema = z
+const nextStepSchema = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('work'), work: workKind, to: z.enum(PHASES) }),
     z.object({ kind: z.literal('phase'), to: z.enum(PHASES) }),
@@ -104,7 +104,7 @@ const readRule = z.union([
 ])
 
 /** What instances are told. */
-export const configSchema = z
+const configSchema = z
   .object({
     id: z.string(),
     epoch: z.int(),
@@ -119,7 +119,7 @@ export const configSchema = z
   })
   .meta({ id: 'MigrationConfig' })
 
-export const stateSchema = z
+const stateSchema = z
   .object({
     phase: z.enum(PHASES),
     epoch: z.int(),

@@ -18,12 +18,12 @@ import {
   timelineOf,
 } from './incident-store.ts'
 
-export interface IncidentDetail extends Incident {
+interface IncidentDetail extends Incident {
   readonly timeline: readonly IncidentEvent[]
 }
 
 /** The alert behind a revert, as the inbox tells of it once the revert is committed. */
-export interface AlertedRevert {
+interface AlertedRevert {
   readonly incident: string
   readonly receivedAt: number
   readonly decidedAt: number

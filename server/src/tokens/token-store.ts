@@ -1,6 +1,19 @@
 import type { Queryable } from '../db/db.ts'
 import type { Role } from './permissions.ts'
-import type { TokenInfo } from './tokens.ts'
+
+/** A token as it may be shown: never its text. Times are Unix milliseconds. */
+export interface TokenInfo {
+  readonly id: string
+  readonly name: string
+  readonly role: Role
+  /** Migrations that it is for; undefined: all. */
+  readonly migrations?: readonly string[]
+  readonly createdAt: number
+  readonly createdBy: string
+  readonly expiresAt?: number
+  readonly lastUsedAt?: number
+  readonly revokedAt?: number
+}
 
 /** Last use is written down at most this often, so that a busy token costs no write per request. */
 const TOUCH_EVERY_MS = 60_000

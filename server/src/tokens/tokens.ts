@@ -3,21 +3,8 @@ import { recordChange } from '../changes/record-change.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Db, Queryable } from '../db/db.ts'
 import type { Role } from './permissions.ts'
+import type { TokenInfo } from './token-store.ts'
 import { findByHash, insertToken, listTokens, revokeToken, touchToken } from './token-store.ts'
-
-/** A token as it may be shown: never its text. Times are Unix milliseconds. */
-export interface TokenInfo {
-  readonly id: string
-  readonly name: string
-  readonly role: Role
-  /** Migrations that it is for; undefined: all. */
-  readonly migrations?: readonly string[]
-  readonly createdAt: number
-  readonly createdBy: string
-  readonly expiresAt?: number
-  readonly lastUsedAt?: number
-  readonly revokedAt?: number
-}
 
 /** Who a request comes from. */
 export interface Principal {
@@ -34,7 +21,7 @@ export interface NewToken {
   readonly expiresAt?: number
 }
 
-export interface CreatedToken {
+interface CreatedToken {
   readonly info: TokenInfo
   /** The only time that it is to be had. */
   readonly text: string
