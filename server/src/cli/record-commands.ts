@@ -11,12 +11,12 @@ const flagsTable = (flags: readonly FlagView[], paint: Paint): string =>
     ? 'No flags beside those of migrations.'
     : table(
         ['key', 'enabled', 'default', 'requires', 'description'],
-        flags.map(({ definition: { key, enabled, defaultVariant, requires, description } }) => [
+        flags.map(({ key, enabled, defaultVariant, requires, description }) => [
           key,
-          enabled === false ? 'no' : 'yes',
-          defaultVariant ?? '',
+          enabled ? 'yes' : 'no',
+          defaultVariant,
           requires === undefined ? '' : `${requires.migration} at ${requires.phase}`,
-          description ?? '',
+          description,
         ]),
         paint,
       )

@@ -40,13 +40,11 @@ export interface InstancesView {
 }
 
 export interface FlagView {
-  readonly definition: {
-    readonly key: string
-    readonly enabled?: boolean
-    readonly description?: string
-    readonly defaultVariant?: string
-    readonly requires?: { readonly migration: string; readonly phase: string }
-  }
+  readonly key: string
+  readonly enabled: boolean
+  readonly description: string
+  readonly defaultVariant: string
+  readonly requires?: { readonly migration: string; readonly phase: string }
 }
 
 export interface AlertView {

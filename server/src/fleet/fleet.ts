@@ -10,7 +10,7 @@ import { judgeForm, PREVIOUS } from './registration.ts'
 import { type Registered, storeRegistrations } from './registration-store.ts'
 import { createStoreTime } from './store-time.ts'
 
-export interface FleetLog {
+interface FleetLog {
   warn(detail: object, message: string): void
 }
 

@@ -2,7 +2,7 @@ import type { WireError } from '@switchback/migrations-registry'
 import type { Socket } from 'socket.io'
 
 /** Who a token stands for. */
-export interface Identity {
+interface Identity {
   readonly role: string
   readonly name: string
 }

@@ -10,7 +10,7 @@ export interface Cursor {
   readonly content: number
 }
 
-export interface AuditEntry {
+interface AuditEntry {
   readonly kind: string
   readonly subject: string | null
 }

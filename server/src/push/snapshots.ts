@@ -24,7 +24,7 @@ export const CONTENT_REVISION = `coalesce(greatest(
   (select max(revision) from migrations), (select max(revision) from flags), (select max(revision) from removals)), 0)::float8`
 
 /** Everything at one revision; one statement sees one state of the store. */
-export async function readSnapshot(db: Queryable): Promise<Snapshot> {
+async function readSnapshot(db: Queryable): Promise<Snapshot> {
   const { rows } = await db.query<{
     revision: number
     migrations: readonly MigrationRow[]
