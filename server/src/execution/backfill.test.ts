@@ -219,7 +219,7 @@ test('a worker whose connection is cut goes on; a run that is called off is take
   )
   expect(cuts).toBe(2)
   expect(outcome.detail).toMatchObject({ rows: 4000, failedRows: 0 })
-  expect(outcome.detail['resumedAt']).toBeGreaterThan(0)
+  expect(outcome.detail.resumedAt).toBeGreaterThan(0)
   expect(await differences()).toBe(0)
 })
 
