@@ -32,6 +32,22 @@ describe('a write in transaction mode', () => {
     expect(runtime.ledger.idle).toBe(true)
   })
 
+  it.each(['dual-old', 'dual-new'] as const)('of %s runs old before new', async (variant) => {
+    // Two orders would deadlock with each other, and with the backfill.
+    const order: string[] = []
+    const noting =
+      (path: string, save: typeof saveOld): typeof saveOld =>
+      (id, tx, bio) => {
+        order.push(path)
+        return save(id, tx, bio)
+      }
+    const { migration } = routed(db.pool, configOf(1, variant), {
+      write: { old: noting('old', saveOld), new: noting('new', saveNew) },
+    })
+    await migration.write('a', 'x')
+    expect(order).toEqual(['old', 'new'])
+  })
+
   it.each([
     ['dual-old', 'new'],
     ['dual-new', 'old'],
@@ -80,6 +96,33 @@ describe('a write in transaction mode', () => {
     await expect(migration.write('a', 'x')).rejects.toThrow('secondary')
     expect(await tables(db.pool)).toEqual({ old: {}, new: {} })
     expect(await repairs(db.pool)).toEqual([])
+  })
+
+  it('sets no savepoint until the path that does not lead has failed, and one from then on', async () => {
+    let healthy = true
+    const runs: string[] = []
+    const note =
+      (path: string, save: typeof saveOld): typeof saveOld =>
+      async (id, tx, bio) => {
+        runs.push(`${path} ${id}`)
+        if (path === 'new' && !healthy) throw new Error('down')
+        return save(id, tx, bio)
+      }
+    const { migration, failures, recorder } = routed(db.pool, configOf(1, 'dual-old'), {
+      write: { old: note('old', saveOld), new: note('new', saveNew) },
+    })
+    await migration.write('a', 'x')
+    healthy = false
+    await migration.write('b', 'x')
+    await migration.write('c', 'x')
+    // The one that met the failure ran again as a whole; the one after it was prepared.
+    expect(runs).toEqual(['old a', 'new a', 'old b', 'new b', 'old b', 'new b', 'old c', 'new c'])
+    expect(failures.map(({ key }) => key)).toEqual(['b', 'c'])
+    expect(await repairs(db.pool)).toMatchObject([{ key: 'b' }, { key: 'c' }])
+    expect(recorder.take()?.measurements.find(({ path }) => path === 'new')).toMatchObject({
+      count: 3,
+      secondaryFailures: 2,
+    })
   })
 
   it('fails, retryable, where the other path of the key waits for repair already', async () => {
@@ -157,8 +200,8 @@ describe('a write in transaction mode', () => {
       await expect(migration.write('a', 'x')).rejects.toBeInstanceOf(CommitUnknownError)
       expect(runs).toBe(1)
       expect(runtime.ledger.idle).toBe(true)
-      const { rows } = await db.pool.query('select pid from pg_stat_activity where pid = $1', [pid])
-      expect(rows).toEqual([])
+      const alive = 'select pid from pg_stat_activity where pid = $1'
+      await waitFor(async () => (await db.pool.query(alive, [pid])).rows.length === 0)
     } finally {
       await db.pool.query('drop function die cascade')
     }

@@ -18,7 +18,7 @@ import { Server } from 'socket.io'
 
 export const TOKEN = 'sdk-token'
 
-export interface Received {
+interface Received {
   readonly registrations: Registration[]
   readonly heartbeats: Heartbeat[]
   readonly progress: Heartbeat[]

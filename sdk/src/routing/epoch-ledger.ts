@@ -114,5 +114,8 @@ export function endOperation(operation: Operation): void {
   else previous.next = next
   if (next === undefined) slot.newest = previous
   else next.previous = previous
+  // An ended operation that has grown old in the heap would keep all that came after it from being collected.
+  operation.previous = undefined
+  operation.next = undefined
   if (slot.oldest === undefined) slot.ledger.emptied(slot)
 }

@@ -121,11 +121,14 @@ export class OpenTransaction implements RoutedTransaction<unknown> {
     const outcomes: Outcome[] = []
     let done = false
     try {
-      const result = await runPaths(this.#env, runtime, plan, this.port, this.#handle, write, outcomes)
+      const result = await runPaths(this.#env, runtime, plan, this.port, this.#handle, write, outcomes, true)
       done = true
       return result
     } finally {
-      settleOutcomes(this.#env, runtime, plan, write, outcomes, done)
+      const measured = outcomes.filter(
+        (outcome) => !('error' in outcome) || this.port.failureOf(outcome.error) !== 'serialization',
+      )
+      settleOutcomes(this.#env, runtime, plan, write, measured, done)
     }
   }
 

@@ -213,4 +213,11 @@ describe('routing without transactions', () => {
     expired = true
     await expect(read).rejects.toMatchObject({ code: 'lease-expired', retryable: true })
   })
+
+  it('runs no handler after the end of the lease', async () => {
+    const { calls, migration } = router({}, 'here', { expired: () => true })
+    await expect(migration.read('k')).rejects.toMatchObject({ code: 'lease-expired' })
+    await expect(migration.write('k')).rejects.toMatchObject({ code: 'lease-expired' })
+    expect(calls).toEqual([])
+  })
 })

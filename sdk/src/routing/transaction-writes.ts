@@ -42,10 +42,19 @@ export interface RoutedWrite {
   readonly args: readonly unknown[]
 }
 
+/** How long writes set their savepoint after the path that does not lead has failed. */
+const CAREFUL_MS = 5_000
+
+/** The path that does not lead has failed, and there is no savepoint to go back to. */
+class SecondaryFailed extends Error {}
+
 /**
  * Runs the paths of one write inside a transaction that has passed its guard, old before new whoever leads.
  * A failure of the path that does not lead is undone, and its key queued for repair in the same
  * transaction; everything else fails the transaction.
+ *
+ * @param careful sets a savepoint before the path that may fail. It costs a round trip of every write for what
+ *   rarely happens, so it is left out at first; a write that would have needed it runs again as a whole.
  */
 export async function runPaths(
   env: RouterEnv,
@@ -55,13 +64,15 @@ export async function runPaths(
   handle: TransactionHandle<unknown>,
   write: RoutedWrite,
   outcomes: Outcome[],
+  careful: boolean,
 ): Promise<unknown> {
   const { onSecondaryFailure } = runtime.options
   const { order, leader } = plan.write
   let result: unknown
   for (const [position, path] of order.entries()) {
     const mayFail = path !== leader && onSecondaryFailure === 'repair'
-    if (mayFail && position > 0) await handle.savepoint()
+    // Where it runs first, its savepoint came with the message that began the transaction.
+    if (mayFail && careful && position > 0) await handle.savepoint()
     const startedAt = env.clock.now()
     try {
       const value = await runtime.handler(write.kind, path)(write.key, handle.tx, ...write.args)
@@ -73,6 +84,7 @@ export async function runPaths(
       // These fail the whole transaction, whichever path met them.
       if (!mayFail || port.failureOf(error) === 'serialization' || port.failureOf(error) === 'connection')
         throw error
+      if (!careful && position > 0) throw new SecondaryFailed(messageOf(error), { cause: error })
       await handle.rollbackToSavepoint()
       await handle.queueRepair({
         migration: runtime.id,
@@ -114,6 +126,13 @@ export function settleOutcomes(
   }
 }
 
+/** What the last attempt of a write has come to. */
+interface Tally {
+  readonly plan: Plan
+  readonly outcomes: Outcome[]
+  committed: boolean
+}
+
 /** Writes in transaction mode: both paths in one transaction, behind the fence, under the lock of the key. */
 export function createTransactionWrites(
   env: RouterEnv,
@@ -121,32 +140,53 @@ export function createTransactionWrites(
   port: TransactionPort<unknown>,
   kind: MeasuredOperation,
 ): Call {
-  const attempt = async (write: RoutedWrite): Promise<unknown> => {
-    if (env.lease?.expired()) throw new LeaseExpiredError()
-    // Each attempt under the plan of its own time: a retry after a passed epoch must not repeat the old one.
-    const { plan } = runtime
-    for (const path of plan.write.order) runtime.handler(kind, path)
-    const operation = beginOperation(plan.slot, kind, env.clock.now())
-    const outcomes: Outcome[] = []
+  const { clock } = env
+  let carefulUntil = Number.NEGATIVE_INFINITY
+
+  const attempt = async (write: RoutedWrite, tally: Tally, careful: boolean): Promise<unknown> => {
+    const { plan } = tally
+    const operation = beginOperation(plan.slot, kind, clock.now())
     let handle: TransactionHandle<unknown> | undefined
-    let committed = false
     try {
       handle = await beginWrite(port, runtime, plan, write.text)
-      const result = await runPaths(env, runtime, plan, port, handle, write, outcomes)
+      const result = await runPaths(env, runtime, plan, port, handle, write, tally.outcomes, careful)
       await handle.commit()
-      committed = true
+      tally.committed = true
       return result
     } finally {
-      // Ended before the operation counts as such: until then the transaction could still commit.
-      if (!committed) await handle?.rollback()
+      // Rolled back before the operation counts as ended: until then the transaction could still commit.
+      if (!tally.committed) await handle?.rollback()
       endOperation(operation)
-      settleOutcomes(env, runtime, plan, write, outcomes, committed)
     }
   }
 
   return async (key, args) => {
     if (runtime.gate !== undefined) await runtime.gate
     const write = { kind, key, text: runtime.textOf(key), args }
-    return retrying(env, port, () => attempt(write))
+    let tally: Tally | undefined
+    const begin = (): Tally => {
+      if (env.lease?.expired()) throw new LeaseExpiredError()
+      // Each attempt under the plan of its own time: a retry after a passed epoch must not repeat the old one.
+      const { plan } = runtime
+      for (const path of plan.write.order) runtime.handler(kind, path)
+      tally = { plan, outcomes: [], committed: false }
+      return tally
+    }
+    try {
+      return await retrying(env, port, async () => {
+        try {
+          return await attempt(write, begin(), clock.now() < carefulUntil)
+        } catch (error) {
+          if (!(error instanceof SecondaryFailed)) throw error
+          carefulUntil = clock.now() + CAREFUL_MS
+          return await attempt(write, begin(), true)
+        }
+      })
+    } finally {
+      // The last attempt alone: collisions that a retry made good are no errors of a path.
+      if (tally !== undefined) {
+        settleOutcomes(env, runtime, tally.plan, write, tally.outcomes, tally.committed)
+      }
+    }
   }
 }

@@ -10,7 +10,7 @@ export interface ClientState {
 
 export const EMPTY_STATE: ClientState = { revision: -1, migrations: new Map(), flags: new Map() }
 
-export interface Applied {
+interface Applied {
   readonly kind: 'applied'
   readonly state: ClientState
   /** Migrations whose configuration is now another one. */

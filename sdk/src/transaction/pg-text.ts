@@ -13,7 +13,7 @@ export const ROLLBACK_TO_SAVEPOINT = `ROLLBACK TO SAVEPOINT ${SAVEPOINT}`
  *
  * @throws SwitchbackError `bad-key` for a text with NUL, which would end the message where it stands
  */
-export function literal(text: string): string {
+function literal(text: string): string {
   if (text.includes('\0')) {
     throw new SwitchbackError('bad-key', 'a key must not contain the character NUL', { retryable: false })
   }

@@ -41,8 +41,8 @@ export interface PgTransactionOptions {
  * fence and under the lock of their key.
  *
  * Handlers get an object with `query`: the client of the transaction for writes, the pool for reads. A
- * handler may run more than once (serialization failures, a passed epoch), so effects outside of the
- * database do not belong into it; and it must let errors of its statements through.
+ * handler may run more than once (serialization failures, a passed epoch, a failure of the other path), so
+ * effects outside of the database do not belong into it; and it must let errors of its statements through.
  *
  * @example
  * const profiles = client.migration('user-profiles', {
