@@ -34,8 +34,8 @@ export interface Incident {
   readonly title: string
   readonly alertToCommitMs?: number
   readonly alertToLastAckMs?: number
-  readonly lastAckAt?: string
-  readonly timeline: readonly { readonly at: string; readonly kind: string; readonly message: string }[]
+  readonly lastAckAt?: number
+  readonly timeline: readonly { readonly at: number; readonly kind: string; readonly message: string }[]
 }
 
 export class ApiError extends Error {

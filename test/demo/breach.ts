@@ -57,7 +57,9 @@ export async function failAndRevert(stage: Stage, screen: Screen): Promise<Rever
   )
   screen.plain(`          ${pc.bold(incident.id)} ${incident.title}`)
   for (const { at, kind, message } of incident.timeline) {
-    screen.plain(`          ${pc.dim(at.slice(11, 23))}  ${kind.padEnd(16)} ${message}`)
+    screen.plain(
+      `          ${pc.dim(new Date(at).toISOString().slice(11, 23))}  ${kind.padEnd(16)} ${message}`,
+    )
   }
   const { alertToCommitMs, alertToLastAckMs } = incident
   if (alertToCommitMs === undefined || alertToLastAckMs === undefined)

@@ -49,10 +49,10 @@ export class Journey {
       }
       await during?.(view)
       this.#showWork(view)
-      const waiting = view.gate.blockers[0]?.message ?? ''
-      if (waiting !== said && waiting !== '' && !waiting.includes('is running')) {
-        said = waiting
-        this.#screen.line(pc.dim(`gate: ${waiting}`))
+      const blocker = view.gate.blockers.find(({ code }) => code !== 'work-running')
+      if (blocker !== undefined && blocker.code !== said) {
+        said = blocker.code
+        this.#screen.line(pc.dim(`gate: ${blocker.message}`))
       }
       if (view.gate.open && !asked) {
         // A gate that was open when it was looked at may have closed since: that is a blocker, not a fault.

@@ -69,7 +69,7 @@ async function run(options: DemoOptions, stage: Stage, screen: Screen, started: 
   const ledgers = await Promise.all(stage.apps.map((app) => app.ledger()))
   const comparison = await compareAll(
     stage.target.url,
-    join(archive, 'users.csv.gz'),
+    join(archive, 'public.users.csv.gz'),
     ledgers.map(({ summary, records }) => ({ instance: summary.instance, records })),
     retired.state.since,
   )

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger } from './ledger.ts'
 import type { AppSettings } from './messages.ts'
@@ -17,7 +18,9 @@ const HOT_KEYS = 40
 export function createTraffic(settings: AppSettings, profiles: Profiles, ledger: Ledger) {
   const { instance } = settings
   // Another seed per instance, so that the three do not walk in step.
-  const random = seededRandom(settings.seed ^ [...instance].reduce((sum, c) => sum * 31 + c.charCodeAt(0), 7))
+  const random = seededRandom(
+    settings.seed ^ [...instance].reduce((hash, c) => Math.imul(hash, 31) + c.charCodeAt(0), 7),
+  )
   const busy = new Set<string>()
   const own: string[] = []
   let counter = 0
@@ -65,7 +68,7 @@ export function createTraffic(settings: AppSettings, profiles: Profiles, ledger:
   }
 
   async function create(): Promise<void> {
-    const key = userId(settings.seed ^ 0x5eed, Math.floor(random() * 2 ** 40))
+    const key = randomUUID()
     busy.add(key)
     try {
       const next = change('create', key)

@@ -94,7 +94,10 @@ export async function createClient(settings: Settings): Promise<Started> {
         settleFirst?.resolve()
         told(true)
       },
-      undeclared: () => settleFirst?.resolve(),
+      undeclared: () => {
+        settleFirst?.resolve()
+        told(true)
+      },
       disconnected: () => told(false),
       refused: (error) => settleFirst?.reject(error),
     },

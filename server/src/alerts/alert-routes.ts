@@ -4,9 +4,9 @@ import type { Clock, NewId } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
 import { authorizeScope } from '../http/authenticate.ts'
 import { HttpProblem } from '../http/problem.ts'
-import type { Route } from '../http/route.ts'
+import type { Immutable, Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
-import { idParams, limit, time } from '../http/schemas.ts'
+import { idParams, limit, path, time } from '../http/schemas.ts'
 import type { AlertInbox } from './alert-inbox.ts'
 import type { StoredAlert } from './alert-store.ts'
 import { findAlert, listAlerts } from './alert-store.ts'
@@ -26,15 +26,25 @@ const receivedSchema = z
   })
   .meta({ id: 'AlertsReceived' })
 
+const signalSchema = z.object({
+  source: z.string(),
+  name: z.string(),
+  status: z.enum(['firing', 'resolved']),
+  labels: z.record(z.string(), z.string()),
+  summary: z.string().optional(),
+  startedAt: time,
+  epoch: z.int().optional(),
+  path: path.optional(),
+  operation: z.enum(['read', 'write']).optional(),
+  measured: z
+    .object({ errorRate: z.number(), samples: z.int(), window: z.number().describe('Milliseconds') })
+    .optional(),
+})
+
 const alertSchema = z
   .object({
     id: z.string(),
-    source: z.string(),
-    name: z.string(),
-    firing: z.boolean(),
-    labels: z.record(z.string(), z.string()),
-    summary: z.string().optional(),
-    startedAt: time,
+    signal: signalSchema,
     receivedAt: time,
     status: z.enum(['received', 'decided']),
     migration: z.string().optional(),
@@ -47,10 +57,10 @@ const alertSchema = z
   })
   .meta({ id: 'Alert' })
 
-function view({ signal, ...alert }: StoredAlert) {
-  const { source, name, labels, startedAt, summary, status } = signal
-  const about = summary === undefined ? {} : { summary }
-  return { ...alert, source, name, firing: status === 'firing', labels, startedAt, ...about }
+/** Without what is the inbox's own affair: the key by which deliveries are told apart. */
+function view({ signal, ...alert }: StoredAlert): Immutable<z.input<typeof alertSchema>> {
+  const { dedupKey: _, receivedAt: __, migration: ___, ...shown } = signal
+  return { ...alert, signal: shown }
 }
 
 export interface AlertRoutesDeps {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  configOf,
   definitionSchema,
   initialState,
   judgeGate,
@@ -97,7 +98,9 @@ function view(given: Partial<MigrationState> = {}, works: object[] = []) {
     hasContractSql: true,
     dependencies: [],
   })
-  return { definition, state, gate, works }
+  const { id, title } = definition
+  const fleet = { instances: 3, drained: 2, lapsed: ['c'] }
+  return { id, title, definition, state, config: configOf(definition, state), gate, works, fleet }
 }
 const instance = (id: string, drained: number, live = true) => ({
   id,
@@ -121,15 +124,12 @@ describe('status', () => {
 
   test('of one migration fits on a screen', async () => {
     replies['GET /v1/migrations/user-profiles'] = { body: view(ramp) }
-    replies['GET /v1/instances?migration=user-profiles&limit=500'] = {
-      body: { instances: [instance('a', 7), instance('b', 6), instance('c', 7, false)] },
-    }
     const { code, out, err } = await run(['status', 'user-profiles'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toBe(
       [
         'user-profiles  ramp 10%   epoch 7   reads new-shadow 10 / old-shadow 90, writes dual-old',
-        'fleet          2 of 3 instances drained epoch 7, 1 not heard of',
+        'fleet          2 of 3 instances drained epoch 7; not heard of: c',
         'next           100%; gate open        way back: instant',
         '',
       ].join('\n'),
@@ -140,7 +140,6 @@ describe('status', () => {
   test('shows colours to a person only, and names from elsewhere cannot steer the terminal', async () => {
     const evil = view({ ...ramp, latch: { at: 0, reason: 'x\u001b[2J\u001b]0;owned\u0007' } })
     replies['GET /v1/migrations/user-profiles'] = { body: evil }
-    replies['GET /v1/instances?migration=user-profiles&limit=500'] = { body: { instances: [] } }
     const dull = await run(['status', 'user-profiles'])
     expect(dull.out).not.toContain('\u001b')
     const bright = await run(['status', 'user-profiles'], { isTty: true, env: { SWITCHBACK_URL: url } })
@@ -291,7 +290,7 @@ describe('commands that change something', () => {
 
   test('instances come page by page', async () => {
     const page = Array.from({ length: 500 }, (_, i) => instance(`i${String(i).padStart(3, '0')}`, 7))
-    replies['GET /v1/instances?limit=500'] = { body: { instances: page } }
+    replies['GET /v1/instances?limit=500'] = { body: { instances: page, next: 'i499' } }
     replies['GET /v1/instances?limit=500&after=i499'] = { body: { instances: [instance('z', 6)] } }
     const { out } = await run(['instances'])
     expect(out.trimEnd().split('\n')).toHaveLength(502)
@@ -353,7 +352,7 @@ describe('advance --wait', () => {
 test('validate shows problems as file, line and column, and registers nothing', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'switchback-cli-'))
   await writeFile(join(folder, 'migration.yaml'), 'id: a\ntitel: x\n')
-  await writeFile(join(folder, 'expand.sql'), '')
+  await writeFile(join(folder, 'expand.sql'), 'select 1')
   for (const args of [
     ['validate', folder],
     ['migrations', 'register', folder],
@@ -368,7 +367,7 @@ test('validate shows problems as file, line and column, and registers nothing', 
   expect(await run(['validate', folder])).toMatchObject({ code: 0, out: 'valid: a\n' })
   replies['POST /v1/migrations'] = { body: view() }
   expect(await run(['migrations', 'register', folder])).toMatchObject({ code: 0 })
-  expect(asked).toMatchObject([{ body: { yaml: 'id: a\ntitle: x\n', sql: { expand: '' } } }])
+  expect(asked).toMatchObject([{ body: { yaml: 'id: a\ntitle: x\n', sql: { expand: 'select 1' } } }])
   await rm(folder, { recursive: true })
 })
 

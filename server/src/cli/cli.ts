@@ -7,8 +7,6 @@ import { addRecordCommands } from './record-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
 
-export type { Terminal } from './terminal.ts'
-
 export interface CliDeps {
   readonly terminal: Terminal
   readonly version: string
@@ -19,7 +17,7 @@ export interface CliDeps {
 }
 
 /** Exit codes, for pipelines. */
-export const EXIT = { ok: 0, refused: 1, usage: 2 } as const
+const EXIT = { ok: 0, refused: 1, usage: 2 } as const
 
 const HELP = `
 Exit codes: 0 done, 1 refused or failed, 2 used wrongly or no server there.

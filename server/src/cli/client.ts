@@ -32,7 +32,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 /** A thin client of the REST API. */
 export interface Client {

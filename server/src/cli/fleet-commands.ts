@@ -8,7 +8,7 @@ import type { InstancesView, InstanceView } from './views.ts'
 const PAGE = 500
 
 /** Every page of the list. */
-export async function allInstances(
+async function allInstances(
   client: Client,
   filter: { readonly app?: string; readonly migration?: string },
 ): Promise<readonly InstanceView[]> {
@@ -16,11 +16,10 @@ export async function allInstances(
   let after: string | undefined
   for (;;) {
     const path = withQuery('/v1/instances', { ...filter, limit: PAGE, after })
-    const { instances } = await client.call<InstancesView>('GET', path)
+    const { instances, next } = await client.call<InstancesView>('GET', path)
     all.push(...instances)
-    const last = instances.at(-1)
-    if (last === undefined || instances.length < PAGE) return all
-    after = last.id
+    if (next === undefined) return all
+    after = next
   }
 }
 

@@ -4,7 +4,7 @@ import progress from 'cli-progress'
 import { type Client, UnreachableError } from './client.ts'
 import { phaseText, presentWork } from './status-text.ts'
 import { plain, type Terminal } from './terminal.ts'
-import { idOf, type MigrationView } from './views.ts'
+import type { MigrationView } from './views.ts'
 
 export type Followed =
   | { readonly arrived: true; readonly view: MigrationView }
@@ -46,7 +46,7 @@ export async function follow(
   taken: MigrationView,
 ): Promise<Followed> {
   const { client, pollMs } = options
-  const path = `/v1/migrations/${encodeURIComponent(idOf(taken))}`
+  const path = `/v1/migrations/${encodeURIComponent(taken.id)}`
   const screen = createScreen(options)
   try {
     let view = taken

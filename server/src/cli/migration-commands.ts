@@ -2,13 +2,12 @@ import { READ_VARIANTS, WRITE_VARIANTS } from '@switchback/migrations-registry'
 import { type Command, Option } from 'commander'
 import { loadMigrationFolders } from '../migrations-folder/load-migration-folder.ts'
 import { RefusedError, UsageError } from './client.ts'
-import { allInstances } from './fleet-commands.ts'
 import { follow } from './follow.ts'
 import { problemLines } from './problem-text.ts'
 import { migrationPath, parseCount, parseShare, type Remote, remote } from './remote.ts'
 import { flagsText, gateText, migrationsText, phaseText, statusText } from './status-text.ts'
 import type { Terminal } from './terminal.ts'
-import { idOf, type MigrationView } from './views.ts'
+import type { MigrationView } from './views.ts'
 
 const POLL_MS = 250
 
@@ -19,7 +18,7 @@ const standing = (view: MigrationView): string => {
     state.work === undefined || state.work.status === 'done'
       ? ''
       : `, ${state.work.kind} ${state.work.status}`
-  return `${idOf(view)}: ${phaseText(state)}, epoch ${state.epoch}; ${flagsText(view)}${work}`
+  return `${view.id}: ${phaseText(state)}, epoch ${state.epoch}; ${flagsText(view)}${work}`
 }
 
 async function listMigrations({ client, show, paint }: Remote): Promise<void> {
@@ -50,8 +49,7 @@ export function addMigrationCommands(program: Command, terminal: Terminal): void
     async (on, [id]) => {
       if (id === undefined) return listMigrations(on)
       const view = await on.client.call<MigrationView>('GET', migrationPath(id))
-      const instances = on.json ? [] : await allInstances(on.client, { migration: id })
-      on.show(view, () => statusText(view, instances, on.paint))
+      on.show(view, () => statusText(view, on.paint))
     },
   )
   remote(

@@ -11,7 +11,7 @@ const flagsTable = (flags: readonly FlagView[], paint: Paint): string =>
     ? 'No flags beside those of migrations.'
     : table(
         ['key', 'enabled', 'default', 'requires', 'description'],
-        flags.map(({ key, enabled, defaultVariant, requires, description }) => [
+        flags.map(({ definition: { key, enabled, defaultVariant, requires, description } }) => [
           key,
           enabled === false ? 'no' : 'yes',
           defaultVariant ?? '',
@@ -28,7 +28,7 @@ const alertsTable = (alerts: readonly AlertView[], paint: Paint): string =>
         ['received', 'from', 'migration', 'action', 'why', 'incident'],
         alerts.map((alert) => [
           clockTime(alert.receivedAt),
-          [alert.signal?.source, alert.signal?.name].filter(Boolean).join(' '),
+          `${alert.source} ${alert.name}`,
           alert.migration ?? '',
           alert.action ?? 'undecided',
           alert.explanation ?? alert.reason ?? '',

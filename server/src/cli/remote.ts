@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { type Client, createClient } from './client.ts'
 import { type Paint, paintFor, type Terminal } from './terminal.ts'
 
-export const DEFAULT_URL = 'http://127.0.0.1:7410'
+const DEFAULT_URL = 'http://127.0.0.1:7410'
 
 /** What every remote command has at hand. */
 export interface Remote {

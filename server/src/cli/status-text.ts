@@ -1,25 +1,22 @@
 import {
   type Blocker,
-  currentRouting,
   formatDuration,
   type Gate,
-  type MigrationState,
   type NextStep,
   PHASE_TABLE,
-  type ReadRule,
 } from '@switchback/migrations-registry'
 import { type Paint, plain, table } from './terminal.ts'
-import { type InstanceView, idOf, type MigrationView, type WorkView } from './views.ts'
+import type { MigrationView, WorkView } from './views.ts'
 
 const percent = (share: number): string => `${Number((share * 100).toFixed(3))}%`
 
-export function phaseText(state: MigrationState): string {
+export function phaseText(state: MigrationView['state']): string {
   if (state.phase !== 'ramp') return state.phase
   const { share, canary } = state.rollout
   return share > 0 || canary.length === 0 ? `ramp ${percent(share)}` : `ramp ${canary.length} canary`
 }
 
-function readsText(rule: ReadRule): string {
+function readsText(rule: MigrationView['config']['read']): string {
   if (rule.kind === 'fixed') return rule.variant
   if (rule.canary.length > 0 && rule.share === 0)
     return `${rule.inside} on ${rule.canary.join(', ')}, else ${rule.outside}`
@@ -27,10 +24,8 @@ function readsText(rule: ReadRule): string {
   return `${rule.inside} ${inside} / ${rule.outside} ${Number((100 - inside).toFixed(3))}`
 }
 
-export function flagsText(view: MigrationView): string {
-  const { read, write } = currentRouting(idOf(view), view.state)
-  return `reads ${readsText(read)}, writes ${write}`
-}
+export const flagsText = ({ config }: MigrationView): string =>
+  `reads ${readsText(config.read)}, writes ${config.write}`
 
 function nextText(next: NextStep): string {
   switch (next.kind) {
@@ -46,7 +41,7 @@ function nextText(next: NextStep): string {
 }
 
 /** How a revert from here would go. */
-function wayBack({ phase, complete }: MigrationState): string {
+function wayBack({ phase, complete }: MigrationView['state']): string {
   const { revertsTo, revertBy } = PHASE_TABLE[phase]
   if (revertsTo === undefined) return 'way back: nothing to go back from'
   if (phase === 'promoted' && !complete.old) return 'way back: after the reverse backfill'
@@ -89,25 +84,23 @@ function workText({ kind, status, progress, error }: WorkView): string {
 export const presentWork = ({ state, works = [] }: MigrationView): WorkView | undefined =>
   works.find(({ kind, epoch }) => kind === state.work?.kind && epoch === state.work?.epoch)
 
-function fleetText(view: MigrationView, instances: readonly InstanceView[]): string {
-  const id = idOf(view)
-  const { epoch } = view.state
-  const concerned = instances.filter((instance) => instance.migrations[id] !== undefined)
-  if (concerned.length === 0) return 'no instance has told of this migration'
-  const drained = concerned.filter((instance) => (instance.migrations[id]?.drained ?? 0) >= epoch)
-  const lapsed = concerned.filter(({ live }) => !live).length
-  const more = lapsed === 0 ? '' : `, ${lapsed} not heard of`
-  return `${drained.length} of ${concerned.length} instances drained epoch ${epoch}${more}`
+function fleetText({ state, fleet }: MigrationView): string {
+  if (fleet === undefined || fleet.instances === 0) return 'no instance has told of this migration'
+  const { instances, drained, lapsed } = fleet
+  const more =
+    lapsed.length === 0
+      ? ''
+      : `; not heard of: ${lapsed.slice(0, 5).join(', ')}${lapsed.length > 5 ? ', …' : ''}`
+  return `${drained} of ${instances} instances drained epoch ${state.epoch}${more}`
 }
 
 /** What a person wants to know of one migration, at a glance. */
-export function statusText(view: MigrationView, instances: readonly InstanceView[], paint: Paint): string {
-  const { state, gate } = view
-  const id = idOf(view)
+export function statusText(view: MigrationView, paint: Paint): string {
+  const { id, state, gate } = view
   const width = Math.max(id.length, 7) + 2
   const line = (name: string, text: string): string => `${name.padEnd(width)}${plain(text)}`
   const head = `${phaseText(state)}   epoch ${state.epoch}   ${flagsText(view)}`
-  const lines = [paint.bold(line(id, head)), line('fleet', fleetText(view, instances))]
+  const lines = [paint.bold(line(id, head)), line('fleet', fleetText(view))]
   const work = presentWork(view)
   if (work !== undefined) lines.push(line('work', workText(work)))
   else if (state.work !== undefined) lines.push(line('work', `${state.work.kind} ${state.work.status}`))
@@ -143,14 +136,7 @@ export function migrationsText(views: readonly MigrationView[], paint: Paint): s
           ? []
           : [`${state.work.kind} ${state.work.status}`]),
       ]
-      return [
-        idOf(view),
-        phaseText(state),
-        String(state.epoch),
-        flagsText(view),
-        notes.join(', '),
-        view.definition.title,
-      ]
+      return [view.id, phaseText(state), String(state.epoch), flagsText(view), notes.join(', '), view.title]
     }),
     paint,
   )

@@ -1,17 +1,21 @@
-import type { Gate, MigrationState } from '@switchback/migrations-registry'
+import type { Gate, MigrationConfig, MigrationState } from '@switchback/migrations-registry'
 import type { FleetInstance } from '../fleet/fleet-port.ts'
 import type { WorkProgress } from '../phases/phase-service.ts'
 import type { Time } from './terminal.ts'
 
 /** The parts of the server's answers that commands look at; `--json` prints the whole. */
 export interface MigrationView {
-  readonly id?: string
-  readonly definition: {
-    readonly id: string
-    readonly title: string
-    readonly rollout?: readonly unknown[]
+  readonly id: string
+  readonly title: string
+  /** Without the history of routings, which nobody but the gate looks at. */
+  readonly state: Omit<MigrationState, 'history'>
+  readonly config: MigrationConfig
+  /** How far the fleet is; told of one migration only, like its gate and its works. */
+  readonly fleet?: {
+    readonly instances: number
+    readonly drained: number
+    readonly lapsed: readonly string[]
   }
-  readonly state: MigrationState
   readonly gate?: Gate
   readonly works?: readonly WorkView[]
 }
@@ -32,15 +36,17 @@ export type InstanceView = Omit<FleetInstance, 'lastSeen' | 'leaseUntil' | 'regi
 export interface InstancesView {
   readonly instances: readonly InstanceView[]
   /** Where the next page begins, if there is one. */
-  readonly next?: string | null
+  readonly next?: string
 }
 
 export interface FlagView {
-  readonly key: string
-  readonly enabled?: boolean
-  readonly description?: string
-  readonly defaultVariant?: string
-  readonly requires?: { readonly migration: string; readonly phase: string }
+  readonly definition: {
+    readonly key: string
+    readonly enabled?: boolean
+    readonly description?: string
+    readonly defaultVariant?: string
+    readonly requires?: { readonly migration: string; readonly phase: string }
+  }
 }
 
 export interface AlertView {
@@ -51,8 +57,8 @@ export interface AlertView {
   readonly reason?: string
   readonly explanation?: string
   readonly incident?: string
-  readonly duplicates?: number
-  readonly signal?: { readonly source?: string; readonly name?: string; readonly status?: string }
+  readonly source: string
+  readonly name: string
 }
 
 export interface IncidentView {
@@ -84,5 +90,3 @@ export interface TokenView {
   readonly lastUsedAt?: Time | null
   readonly revokedAt?: Time | null
 }
-
-export const idOf = (view: MigrationView): string => view.definition.id

@@ -37,7 +37,12 @@ beforeEach(async () => {
   // The role of the test server is named like our schema, which "$user" would find first.
   pool.options.onConnect = (client) => client.query('set search_path to public').then(() => undefined)
   archiveDir = await mkdtemp(join(tmpdir(), 'switchback-archive-'))
-  execution = createExecution({ url: database.url, log: { warn: () => undefined }, archiveDir, clock: Date.now })
+  execution = createExecution({
+    url: database.url,
+    log: { warn: () => undefined },
+    archiveDir,
+    clock: Date.now,
+  })
   await execution.prepare('profiles')
   await pool.query(`
     create table users (id serial primary key, name text not null, bio text, tags text[] not null default '{}');
@@ -54,7 +59,8 @@ afterEach(async () => {
   await rm(archiveDir, { recursive: true, force: true })
 })
 
-const all = async (table = 'users'): Promise<unknown[]> => (await pool.query(`select * from ${table} order by 1`)).rows
+const all = async (table = 'users'): Promise<unknown[]> =>
+  (await pool.query(`select * from ${table} order by 1`)).rows
 const columns = async (): Promise<string[]> =>
   (
     await pool.query(
@@ -76,18 +82,27 @@ test('what goes is archived and proven before it goes, and restore brings it bac
   expect(atCommit).toEqual(['id', 'name', 'bio', 'tags', 'manifest.json', 'public.users.csv.gz'])
   expect(await columns()).toEqual(['id', 'name'])
   expect(outcome.detail).toMatchObject({ tables: [{ name: 'users', rows: 300 }] })
-  const csv = gunzipSync(await readFile(join(archiveDir, 'profiles', 'epoch-9', 'public.users.csv.gz'))).toString()
-  expect(csv.startsWith('id,bio,tags\n1,"","{""a,b"",NULL,1}"\n2,"line\n""2"", é","{""a,b"",NULL,2}"\n3,,')).toBe(true)
+  const csv = gunzipSync(
+    await readFile(join(archiveDir, 'profiles', 'epoch-9', 'public.users.csv.gz')),
+  ).toString()
+  expect(
+    csv.startsWith('id,bio,tags\n1,"","{""a,b"",NULL,1}"\n2,"line\n""2"", é","{""a,b"",NULL,2}"\n3,,'),
+  ).toBe(true)
 
   // Life goes on: a row is renamed, one goes, one comes.
-  await pool.query(`update users set name = 'renamed' where id = 1; delete from users where id = 2; insert into users (name) values ('late')`)
+  await pool.query(
+    `update users set name = 'renamed' where id = 1; delete from users where id = 2; insert into users (name) values ('late')`,
+  )
   const restored = await execution.run('restore', order(DROP, { epoch: 10 }))
   expect(restored.detail).toMatchObject({ rows: 299 })
   const expected = (before as { id: number; name: string }[])
     .filter(({ id }) => id !== 2)
     .map((row) => (row.id === 1 ? { ...row, name: 'renamed' } : row))
   expect(await all()).toEqual([...expected, { id: 301, name: 'late', bio: null, tags: [] }])
-  expect((await pool.query(`select indisvalid from pg_index where indexrelid = to_regclass('users_bio')`)).rowCount).toBe(1)
+  expect(
+    (await pool.query(`select indisvalid from pg_index where indexrelid = to_regclass('users_bio')`))
+      .rowCount,
+  ).toBe(1)
 
   // Its report was lost: once more does not undo what was written since.
   await pool.query(`update users set bio = 'written since' where id = 1`)
@@ -102,7 +117,9 @@ test('what goes is archived and proven before it goes, and restore brings it bac
 })
 
 test('a whole table comes back with its keys, constraints, indexes and numbering', async () => {
-  await pool.query('alter table users add check (id > 0); create table log (line text); insert into log values (1), (1)')
+  await pool.query(
+    'alter table users add check (id > 0); create table log (line text); insert into log values (1), (1)',
+  )
   const before = await all()
   const contract = 'drop table users; drop table log'
   await execution.run('contract', order(contract))
@@ -111,7 +128,9 @@ test('a whole table comes back with its keys, constraints, indexes and numbering
   await execution.run('restore', order(contract, { epoch: 10 }))
   expect(await all()).toEqual((before as { id: number }[]).filter(({ id }) => id !== 5))
   expect(await all('log')).toEqual([{ line: '1' }, { line: '1' }])
-  expect((await pool.query(`insert into users (name) values ('next') returning id`)).rows).toEqual([{ id: 301 }])
+  expect((await pool.query(`insert into users (name) values ('next') returning id`)).rows).toEqual([
+    { id: 301 },
+  ])
   await expect(pool.query(`insert into users (id, name) values (-1, 'x')`)).rejects.toThrow('check')
   await expect(pool.query(`insert into users (id, name) values (1, 'x')`)).rejects.toThrow('users_pkey')
 })
@@ -126,12 +145,20 @@ test('dependents that contract.sql does not drop itself block it, and are named'
     create policy own_bio on users using (bio is not null);
     create table pets (owner int references users (id))`)
   const failed = await execution.run('contract', order(DROP)).catch((error: Error) => error.message)
-  for (const name of ['view bios', 'materialized view tagged', 'function longest()', 'bio_length', 'policy own_bio'])
+  for (const name of [
+    'view bios',
+    'materialized view tagged',
+    'function longest()',
+    'bio_length',
+    'policy own_bio',
+  ])
     expect(failed).toContain(name)
   expect(failed).not.toContain('pets')
   expect(await columns()).toContain('bio')
   expect(await readdir(archiveDir)).toEqual([])
-  const table = await execution.run('contract', order('drop table users')).catch((error: Error) => error.message)
+  const table = await execution
+    .run('contract', order('drop table users'))
+    .catch((error: Error) => error.message)
   expect(table).toContain('pets_owner_fkey')
   expect(table).not.toContain('policy')
   // Dropping them first is the way.
@@ -187,7 +214,9 @@ test('what changes between archive and drop is archived anew before it goes', as
   }
   expect(await columns()).toEqual(['id', 'name'])
   await execution.run('restore', order(DROP, { epoch: 10 }))
-  expect((await pool.query('select bio from users where id = 2')).rows).toEqual([{ bio: 'at the last moment' }])
+  expect((await pool.query('select bio from users where id = 2')).rows).toEqual([
+    { bio: 'at the last moment' },
+  ])
 })
 
 test('called off before the first drop, nothing is dropped; begun, it is finished with the archive from before', async () => {
@@ -208,7 +237,10 @@ test('called off before the first drop, nothing is dropped; begun, it is finishe
   expect(await columns()).toEqual(['id', 'name'])
   const manifest = await readFile(join(archiveDir, 'profiles', 'epoch-9', 'manifest.json'), 'utf8')
   await pool.query('insert into gate values (1)')
-  expect((await execution.run('contract', order(contract))).detail).toMatchObject({ statements: 1, appliedBefore: 2 })
+  expect((await execution.run('contract', order(contract))).detail).toMatchObject({
+    statements: 1,
+    appliedBefore: 2,
+  })
   expect(await readFile(join(archiveDir, 'profiles', 'epoch-9', 'manifest.json'), 'utf8')).toBe(manifest)
 })
 
@@ -217,7 +249,9 @@ test('a damaged archive is found before the schema is touched, a missing one bef
   const path = join(archiveDir, 'profiles', 'epoch-9', 'public.users.csv.gz')
   const whole = await readFile(path)
   await writeFile(path, whole.subarray(0, whole.length - 20))
-  await expect(execution.run('restore', order(DROP, { epoch: 10 }))).rejects.toMatchObject({ code: 'archive-failed' })
+  await expect(execution.run('restore', order(DROP, { epoch: 10 }))).rejects.toMatchObject({
+    code: 'archive-failed',
+  })
   expect(await columns()).toEqual(['id', 'name'])
   await writeFile(path, whole)
   await execution.run('restore', order(DROP, { epoch: 10 }))

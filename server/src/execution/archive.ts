@@ -12,7 +12,15 @@ import { csvMeter } from './csv-stream.ts'
 import { ExecutionError, throwIfStopped, WorkStopped } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
 import type { Going } from './going.ts'
-import { type Archive, type ArchivedTable, folderOf, type Manifest, sha256, syncFolder, writeManifest } from './manifest.ts'
+import {
+  type Archive,
+  type ArchivedTable,
+  folderOf,
+  type Manifest,
+  sha256,
+  syncFolder,
+  writeManifest,
+} from './manifest.ts'
 import type { Progress } from './progress.ts'
 import { columnsOf } from './table-columns.ts'
 import type { Sql, Target } from './target.ts'
@@ -66,22 +74,6 @@ export async function makeArchive(
   }
   await writeManifest(folder, manifest)
   return { folder, manifest }
-}
-
-/** Whether files and database still say the same as the manifest, to the byte. */
-export async function isCurrent(
-  target: Target,
-  { folder, manifest }: Archive,
-  signal: AbortSignal,
-  progress: Progress,
-): Promise<boolean> {
-  for (const table of manifest.tables) {
-    progress.stage(`comparing the archive of ${table.name}`, table.rows)
-    const file = await readBack(join(folder, table.file), signal)
-    const database = await readTable(target, table, signal)
-    if (file.sha256 !== table.sha256 || file.rows !== table.rows || database.sha256 !== table.sha256) return false
-  }
-  return true
 }
 
 type Described = Omit<ArchivedTable, 'rows' | 'bytes' | 'sha256'>
@@ -140,7 +132,10 @@ const nameOf = ({ schema, name }: { schema: string; name: string }): string =>
   `${quoteIdent(schema)}.${quoteIdent(name)}`
 
 /** Columns of the file, in their order. */
-export const archivedColumns = ({ key, columns }: Pick<ArchivedTable, 'key' | 'columns'>): readonly string[] => [
+export const archivedColumns = ({
+  key,
+  columns,
+}: Pick<ArchivedTable, 'key' | 'columns'>): readonly string[] => [
   ...key,
   ...columns.map(({ name }) => name).filter((name) => !key.includes(name)),
 ]
@@ -181,7 +176,7 @@ async function exportTable(
 
 const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() })
 
-async function readTable(target: Target, table: Described, signal: AbortSignal): Promise<Measured> {
+export async function readTable(target: Target, table: Described, signal: AbortSignal): Promise<Measured> {
   const meter = csvMeter()
   await target.cancellable(signal, (connection) =>
     pipeline(connection.client.query(copyTo(copySql(table))), meter, nowhere(), { signal }),

@@ -94,7 +94,10 @@ test.each([1, 2])('%i workers copy every row, once', async (workers) => {
     'backfill',
     order(userProfiles({ chunk: { target: '1ms', min: 100, max: 400 } }), { report: (p) => reports.push(p) }),
   )
-  expect(outcome).toMatchObject({ divergences: 0, detail: { rows: 3000, changed: 3000, failedRows: 0, swept: 0 } })
+  expect(outcome).toMatchObject({
+    divergences: 0,
+    detail: { rows: 3000, changed: 3000, failedRows: 0, swept: 0 },
+  })
   expect(await differences()).toBe(0)
   expect(reports.some(({ stage, total }) => stage === 'copying' && total === 3000)).toBe(true)
   // Again in the same epoch: all is done. In another: all is looked at, nothing is written.
@@ -162,15 +165,17 @@ test('rows that cannot be copied are found, listed and skipped, and copied once 
 
 test('a mapping that the database cannot follow says what is wrong', async () => {
   await expect(execution.run('backfill', order(userProfiles()))).rejects.toThrow('no table user_profiles')
-  await pool.query('create table user_profiles (user_id uuid, bio text, preferences jsonb, created_at timestamptz)')
+  await pool.query(
+    'create table user_profiles (user_id uuid, bio text, preferences jsonb, created_at timestamptz)',
+  )
   await expect(execution.run('backfill', order(userProfiles()))).rejects.toThrow('primary key or unique')
   await pool.query('alter table user_profiles add primary key (user_id)')
   await expect(
     execution.run('backfill', order(userProfiles({ columns: { biography: 'bio' } }))),
   ).rejects.toThrow('no column "biography"')
-  await expect(
-    execution.run('backfill', order(userProfiles({ key: { user_id: 'uid' } }))),
-  ).rejects.toThrow('column "uid" does not exist')
+  await expect(execution.run('backfill', order(userProfiles({ key: { user_id: 'uid' } })))).rejects.toThrow(
+    'column "uid" does not exist',
+  )
 })
 
 test('a worker whose connection is cut goes on; a run that is called off is taken up by the next', async () => {
@@ -214,7 +219,7 @@ test('a worker whose connection is cut goes on; a run that is called off is take
   )
   expect(cuts).toBe(2)
   expect(outcome.detail).toMatchObject({ rows: 4000, failedRows: 0 })
-  expect(outcome.detail['resumedAt']).toBeGreaterThan(0)
+  expect(outcome.detail.resumedAt).toBeGreaterThan(0)
   expect(await differences()).toBe(0)
 })
 
@@ -264,8 +269,16 @@ test('the sweep waits for every snapshot from before the end of the copy', async
     const running = execution.run('backfill', order(userProfiles(), { report: (p) => reports.push(p) }))
     await waitFor(() => reports.some(({ throttledBy }) => throttledBy?.includes('older transactions')))
     // It sees the row of old alone: the one in new was copied after its snapshot.
-    await deleter.query(`select switchback."enter:user-profiles"(3, (select id::text from users where name = 'user 1'))`)
-    expect((await deleter.query(`delete from user_profiles where user_id = (select id from users where name = 'user 1')`)).rowCount).toBe(0)
+    await deleter.query(
+      `select switchback."enter:user-profiles"(3, (select id::text from users where name = 'user 1'))`,
+    )
+    expect(
+      (
+        await deleter.query(
+          `delete from user_profiles where user_id = (select id from users where name = 'user 1')`,
+        )
+      ).rowCount,
+    ).toBe(0)
     expect((await deleter.query(`delete from users where name = 'user 1'`)).rowCount).toBe(1)
     await deleter.query('commit')
     expect((await running).detail).toMatchObject({ swept: 1 })

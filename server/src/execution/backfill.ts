@@ -1,7 +1,7 @@
-import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { type Copy, openCopy, recordFailedRow, splitRange } from './checkpoints.ts'
 import { copyChunk, type OpenRange } from './copy-chunk.ts'
 import { isContention, isDataError, isTransient, throwIfStopped } from './execution-error.ts'
+import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { retryFailedRows } from './failed-rows.ts'
 import { watched } from './in-the-way.ts'
 import { describeMapping, type Mapping } from './mapping.ts'

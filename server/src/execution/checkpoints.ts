@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { OpenRange } from './copy-chunk.ts'
 import { ExecutionError, sqlStateOf } from './execution-error.ts'
-import { countRows, keyAt, keyText, type Key, lastKey, within } from './keyset.ts'
+import { countRows, type Key, keyAt, keyText, lastKey, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { inTransaction, type Sql, type Target } from './target.ts'
 
@@ -29,8 +29,12 @@ export async function openCopy(target: Target, mapping: Mapping, epoch: number):
   const { migration } = mapping
   // What is copied, not how fast.
   const { from, to, key, columns, where } = mapping.copy
-  const checksum = createHash('sha256').update(JSON.stringify([from, to, key, columns, where])).digest('hex')
-  const found = await target.query<CopyRow>('select * from switchback.copies where migration = $1', [migration])
+  const checksum = createHash('sha256')
+    .update(JSON.stringify([from, to, key, columns, where]))
+    .digest('hex')
+  const found = await target.query<CopyRow>('select * from switchback.copies where migration = $1', [
+    migration,
+  ])
   let copy = found.rows[0]
   if (copy === undefined || copy.epoch !== epoch || copy.mapping !== checksum) {
     await requireKeys(target, mapping)
@@ -51,7 +55,8 @@ export async function openCopy(target: Target, mapping: Mapping, epoch: number):
   let turn: Promise<unknown> = Promise.resolve()
 
   async function handOut(size: number): Promise<OpenRange | undefined> {
-    if (upper === undefined || (frontier !== undefined && keyText(frontier) === keyText(upper))) return undefined
+    if (upper === undefined || (frontier !== undefined && keyText(frontier) === keyText(upper)))
+      return undefined
     // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
     const after = frontier
     const upTo = (await keyAt(target, mapping.old, { after, upTo: upper }, size)) ?? upper
@@ -68,7 +73,11 @@ export async function openCopy(target: Target, mapping: Mapping, epoch: number):
     upper,
     total: copy.total,
     done: sums[0] ?? { rows: 0, changed: 0, chunks: 0 },
-    open: open.map(({ id, after_key, up_to_key }) => ({ id, after: after_key ?? undefined, upTo: up_to_key })),
+    open: open.map(({ id, after_key, up_to_key }) => ({
+      id,
+      after: after_key ?? undefined,
+      upTo: up_to_key,
+    })),
     next: (size) => {
       // One at a time: the workers share the frontier.
       const mine = turn.then(() => handOut(size))
@@ -78,7 +87,12 @@ export async function openCopy(target: Target, mapping: Mapping, epoch: number):
   }
 }
 
-async function beginCopy(target: Target, mapping: Mapping, epoch: number, checksum: string): Promise<CopyRow> {
+async function beginCopy(
+  target: Target,
+  mapping: Mapping,
+  epoch: number,
+  checksum: string,
+): Promise<CopyRow> {
   const { migration } = mapping
   // Rows that come later are the dual write's: the copy ends however fast they come.
   const upper = await lastKey(target, mapping.old)
@@ -127,7 +141,8 @@ export async function splitRange(
   )
   const count = rows[0]?.count ?? 0
   const middle = count < 2 ? undefined : await keyAt(target, mapping.old, range, count / 2)
-  if (middle === undefined || range.upTo === undefined || keyText(middle) === keyText(range.upTo)) return undefined
+  if (middle === undefined || range.upTo === undefined || keyText(middle) === keyText(range.upTo))
+    return undefined
   const { rows: made } = await target.query<{ id: number }>(
     `with cut as (update switchback.checkpoints set up_to_key = $2 where id = $1 and not done returning migration)
      insert into switchback.checkpoints (migration, after_key, up_to_key) select migration, $2, $3 from cut
@@ -154,6 +169,12 @@ export async function recordFailedRow(
      insert into switchback.failed_rows (migration, key, sqlstate, error) values ($2, $3, $4, $5)
      on conflict (migration, key) do update set sqlstate = excluded.sqlstate, error = excluded.error,
        failed_at = clock_timestamp()`,
-    [range.id, mapping.migration, keyText(range.upTo ?? []), sqlStateOf(error) ?? '', error.message.slice(0, 1000)],
+    [
+      range.id,
+      mapping.migration,
+      keyText(range.upTo ?? []),
+      sqlStateOf(error) ?? '',
+      error.message.slice(0, 1000),
+    ],
   )
 }

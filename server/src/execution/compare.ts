@@ -86,7 +86,11 @@ function comparison(pair: Pair, oldScope: string, newScope: string): string {
 }
 
 /** Differences within a range, in one snapshot: what writes both in one transaction is seen whole or not at all. */
-export async function differencesWithin(on: Connection, pair: Pair, range: Range): Promise<readonly Difference[]> {
+export async function differencesWithin(
+  on: Connection,
+  pair: Pair,
+  range: Range,
+): Promise<readonly Difference[]> {
   const { numbers, values } = rangeParams(range)
   const { mapping } = pair
   const text = comparison(pair, within(mapping.old, numbers), within(mapping.new, numbers))

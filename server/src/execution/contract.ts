@@ -1,4 +1,5 @@
-import { type ArchiveDeps, isCurrent, makeArchive } from './archive.ts'
+import { type ArchiveDeps, makeArchive } from './archive.ts'
+import { isCurrent } from './archive-current.ts'
 import { type DdlDeps, runSqlFile } from './ddl.ts'
 import { appliedStatements, forgetFile } from './ddl-records.ts'
 import { blockingDependents } from './dependents.ts'

@@ -49,7 +49,11 @@ export const oldValues = ({ old, columns }: Mapping): string =>
  * - They are locked in the order of their keys, and a row of new is written only while its row of old is
  *   held: the order of dual operations, so that nobody waits in a circle.
  */
-export async function copyChunk(on: Connection, mapping: Mapping, range: OpenRange): Promise<ChunkCopied | undefined> {
+export async function copyChunk(
+  on: Connection,
+  mapping: Mapping,
+  range: OpenRange,
+): Promise<ChunkCopied | undefined> {
   const { numbers, values } = rangeParams(range, 1)
   const { old } = mapping
   const text = `

@@ -22,7 +22,9 @@ export async function appliedStatements(
     [migration, file],
   )
   return {
-    statements: new Map(rows.filter((row) => row.position !== WHOLE).map((row) => [row.position, row.checksum])),
+    statements: new Map(
+      rows.filter((row) => row.position !== WHOLE).map((row) => [row.position, row.checksum]),
+    ),
     completedIn: rows.find((row) => row.position === WHOLE)?.epoch,
   }
 }

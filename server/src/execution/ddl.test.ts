@@ -64,12 +64,16 @@ test('statements are told apart by the parser, run one by one, and never twice',
 
 test('a file that fails half-way resumes where it stood; a rollback clears what is there, and expand runs anew', async () => {
   const good = 'create table things (id int); insert into things values (1);'
-  await expect(execution.run('expand', order(`${good} insert into things values ('x')`))).rejects.toMatchObject({
+  await expect(
+    execution.run('expand', order(`${good} insert into things values ('x')`)),
+  ).rejects.toMatchObject({
     code: 'statement-failed',
     message: expect.stringContaining('invalid input syntax'),
   })
   expect(await applied()).toBe(2)
-  expect((await execution.run('expand', order(`${good} insert into things values (3)`))).detail).toMatchObject({
+  expect(
+    (await execution.run('expand', order(`${good} insert into things values (3)`))).detail,
+  ).toMatchObject({
     statements: 1,
   })
   const rolledBack = order(good, { epoch: 3 })
@@ -129,7 +133,8 @@ test('an index that is built concurrently is built again where an earlier try le
   const sql = 'create unique index concurrently things_id on things (id)'
   await expect(execution.run('expand', order(sql))).rejects.toThrow('could not create unique index')
   const valid = async () =>
-    (await pool.query(`select indisvalid as v from pg_index where indexrelid = to_regclass('things_id')`)).rows
+    (await pool.query(`select indisvalid as v from pg_index where indexrelid = to_regclass('things_id')`))
+      .rows
   expect(await valid()).toEqual([{ v: false }])
   await pool.query('truncate things')
   await execution.run('expand', order(sql))

@@ -65,7 +65,9 @@ export async function blockingDependents(on: Sql, goes: WhatGoes): Promise<reado
       // Indexes, constraints and defaults of its own go with a column.
       if (generated === '' && deptype !== 'n') continue
       if (await isDropped(on, dependent, goes.objects)) continue
-      blocking.add(`${what} depends on ${whole ? `table ${table.name}` : `${columns.join(', ')} of ${table.name}`}`)
+      blocking.add(
+        `${what} depends on ${whole ? `table ${table.name}` : `${columns.join(', ')} of ${table.name}`}`,
+      )
     }
   }
   return [...blocking].sort()

@@ -1,10 +1,10 @@
-import type { WorkOrder } from './execution-port.ts'
 import { isDataError, isTransient, messageOf, throwIfStopped } from './execution-error.ts'
+import type { WorkOrder } from './execution-port.ts'
 import { KEY_SEPARATOR } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
+import { type Patience, persistently } from './persistently.ts'
 import { repairKeys } from './repair-keys.ts'
 import type { Target } from './target.ts'
-import { persistently, type Patience } from './persistently.ts'
 
 /** Tries again the rows that could not be copied; a person may have corrected them. Returns how many went. */
 export async function retryFailedRows(

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createExecution } from './execution.ts'
 import type { Execution } from './execution-port.ts'
 
@@ -29,7 +29,9 @@ test('the fence is not there before it is prepared, and preparing may be done by
   expect(await execution.repairs('many')).toEqual({ old: 0, new: 0 })
   expect(await execution.failedRows('many')).toBe(0)
   const others = [open(), open(), open()]
-  await Promise.all([execution, ...others].flatMap((each) => [each.prepare('many'), each.prepare('many-more')]))
+  await Promise.all(
+    [execution, ...others].flatMap((each) => [each.prepare('many'), each.prepare('many-more')]),
+  )
   await Promise.all(others.map((each) => each.end()))
   expect(await execution.minimum('many')).toBe(0)
 })
@@ -53,14 +55,18 @@ test('passing the fence waits for older transactions, names them, and lets newer
     expect(first).toMatchObject({ passed: false, holders: [{ application: 'rides-api' }] })
     expect(await execution.minimum('fenced')).toBe(2)
     // A snapshot from before the minimum was raised does not slip past it.
-    await expect(snapshot.query(`select switchback."enter:fenced"(1, 'k')`)).rejects.toMatchObject({ code: 'SB001' })
+    await expect(snapshot.query(`select switchback."enter:fenced"(1, 'k')`)).rejects.toMatchObject({
+      code: 'SB001',
+    })
     await fresh.query('begin')
     await fresh.query(`select switchback."enter:fenced"(2, 'other')`)
     const waiting = execution.passFence('fenced', 2)
     await old.query('commit')
     expect((await waiting).passed || (await execution.passFence('fenced', 2)).passed).toBe(true)
     await fresh.query('commit')
-    await expect(old.query(`select switchback."enter:fenced"(1, 'k')`)).rejects.toMatchObject({ code: 'SB001' })
+    await expect(old.query(`select switchback."enter:fenced"(1, 'k')`)).rejects.toMatchObject({
+      code: 'SB001',
+    })
     // Again, and an older one late: nothing is lowered.
     expect(await execution.passFence('fenced', 2)).toEqual({ passed: true })
     expect(await execution.passFence('fenced', 1)).toEqual({ passed: true })

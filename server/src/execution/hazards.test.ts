@@ -62,7 +62,11 @@ function numbers(seed: number): (below: number) => number {
 }
 
 /** One guarded dual operation, as the SDK runs it. Returns the error that the application would have seen. */
-async function dual(client: pg.Client, level: string, seed: (below: number) => number): Promise<string | undefined> {
+async function dual(
+  client: pg.Client,
+  level: string,
+  seed: (below: number) => number,
+): Promise<string | undefined> {
   const key = seed(KEYS)
   const what = seed(3)
   const value = `v${seed(1_000_000)}`
@@ -93,7 +97,10 @@ test.each(['read committed', 'repeatable read', 'serializable'])(
     const codes = new Map<string, number>()
     for (let round = 0; round < ROUNDS; round++) {
       await database.pool.query('truncate old_t, new_t')
-      await database.pool.query(`insert into old_t select i, 'first' from generate_series(0, $1::int - 1) i`, [KEYS])
+      await database.pool.query(
+        `insert into old_t select i, 'first' from generate_series(0, $1::int - 1) i`,
+        [KEYS],
+      )
       const epoch = round + 10 + ['read committed', 'repeatable read', 'serializable'].indexOf(level) * 1000
       let copied = false
       let writing = 0

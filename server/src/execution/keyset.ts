@@ -24,7 +24,8 @@ export interface Range {
 export const KEY_SEPARATOR = '\u001f'
 export const keyText = (key: Key): string => key.join(KEY_SEPARATOR)
 
-const row = (parts: readonly string[]): string => (parts.length === 1 ? (parts[0] ?? '') : `(${parts.join(', ')})`)
+const row = (parts: readonly string[]): string =>
+  parts.length === 1 ? (parts[0] ?? '') : `(${parts.join(', ')})`
 
 /** SQL of a key that is passed as an array of text. */
 const bound = (side: Side, param: number): string =>

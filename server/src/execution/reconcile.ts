@@ -3,7 +3,7 @@ import { isDataError, messageOf } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
 import { watched } from './in-the-way.ts'
 import { countRows, type Key, keyText } from './keyset.ts'
-import { persistently, type Patience } from './persistently.ts'
+import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
@@ -133,7 +133,9 @@ async function settle(
       }),
     )
     result.standing.push(...done.standing)
-    result.left.push(...done.left.map(({ key, kind }) => ({ key: keyText(key), error: reasonOf(pair, kind) })))
+    result.left.push(
+      ...done.left.map(({ key, kind }) => ({ key: keyText(key), error: reasonOf(pair, kind) })),
+    )
   } catch (error) {
     if (!isDataError(error)) throw error
     const [only] = keys

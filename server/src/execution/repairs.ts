@@ -4,8 +4,8 @@ import type { Pair } from './compare.ts'
 import { isTransient, messageOf } from './execution-error.ts'
 import { KEY_SEPARATOR } from './keyset.ts'
 import { describeMapping } from './mapping.ts'
-import { lockKeys, repairLocked } from './repair-keys.ts'
 import { reasonOf } from './reconcile.ts'
+import { lockKeys, repairLocked } from './repair-keys.ts'
 import { reverseMapping } from './reverse-mapping.ts'
 import { olderThan } from './snapshots.ts'
 import { type Connection, inTransaction, type Sql, type Target } from './target.ts'
@@ -135,10 +135,7 @@ async function repairOne(connection: Connection, pair: Pair, { key, path }: Entr
     )
     return 'copied'
   }
-  await connection.query(
-    'delete from switchback.repairs where migration = $1 and key = $2 and path = $3',
-    id,
-  )
+  await connection.query('delete from switchback.repairs where migration = $1 and key = $2 and path = $3', id)
   return 'done'
 }
 

@@ -1,8 +1,4 @@
-import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
-import { from as copyFrom } from 'pg-copy-streams'
 import { quoteIdent } from '../db/db.ts'
 import { archivedColumns, readBack } from './archive.ts'
 import type { ContractDeps } from './contract.ts'
@@ -11,8 +7,9 @@ import { appliedStatements, recordWhole } from './ddl-records.ts'
 import { ExecutionError, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { type Archive, type ArchivedTable, latestArchive } from './manifest.ts'
+import { type Patience, persistently } from './persistently.ts'
 import { createProgress, type Progress } from './progress.ts'
-import { persistently, type Patience } from './persistently.ts'
+import { stageArchive } from './stage-archive.ts'
 import type { Connection } from './target.ts'
 
 export type RestoreDeps = ContractDeps & Patience
@@ -53,7 +50,9 @@ export async function restore(deps: RestoreDeps, order: WorkOrder): Promise<Work
   } finally {
     progress.end()
   }
-  const sql = [...tables.flatMap(({ ddl }) => ddl), ...tables.flatMap(({ afterwards }) => afterwards)].join(';\n')
+  const sql = [...tables.flatMap(({ ddl }) => ddl), ...tables.flatMap(({ afterwards }) => afterwards)].join(
+    ';\n',
+  )
   await runSqlFile(deps, order, 'restore', sql)
   await recordWhole(target, { migration, file: 'restore', epoch: order.epoch }, 'contract')
   return {
@@ -68,7 +67,10 @@ async function requireWhole({ folder, manifest }: Archive, signal: AbortSignal):
     const path = join(folder, table.file)
     const { sha256, rows } = await readBack(path, signal)
     if (sha256 === table.sha256 && rows === table.rows) continue
-    throw new ExecutionError('restore-failed', `${path} is damaged: its checksum is not the one in its manifest`)
+    throw new ExecutionError(
+      'restore-failed',
+      `${path} is damaged: its checksum is not the one in its manifest`,
+    )
   }
 }
 
@@ -81,7 +83,7 @@ async function restoreRows(
 ): Promise<number> {
   return target.cancellable(order.signal, async (connection) => {
     await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
-    await stage(connection, archive, table, order.signal)
+    await stageArchive(connection, archive, table, order.signal)
     let restored = 0
     // Without a key nothing tells which rows are back already: all of them or none.
     const size = table.key.length === 0 ? Math.max(1, table.rows) : BATCH
@@ -98,31 +100,6 @@ async function restoreRows(
   })
 }
 
-/** Archived rows, numbered from 1, in a table of this session alone. */
-async function stage(
-  connection: Connection,
-  { folder }: Archive,
-  table: ArchivedTable,
-  signal: AbortSignal,
-): Promise<void> {
-  const columns = archivedColumns(table).map(quoteIdent)
-  await connection.query('drop table if exists pg_temp.switchback_restore')
-  await connection.query(
-    `create temp table switchback_restore as select ${columns.join(', ')} from ${nameOf(table)} with no data`,
-  )
-  await connection.query('alter table switchback_restore add column switchback_row bigserial')
-  await pipeline(
-    createReadStream(join(folder, table.file)),
-    createGunzip(),
-    connection.client.query(
-      copyFrom(`copy switchback_restore (${columns.join(', ')}) from stdin with (format csv, header)`),
-    ),
-    { signal },
-  )
-  await connection.query('create index on switchback_restore (switchback_row)')
-  await connection.query('analyze switchback_restore')
-}
-
 const nameOf = ({ schema, name }: ArchivedTable): string => `${quoteIdent(schema)}.${quoteIdent(name)}`
 
 function mergeSql({ definition: { copy } }: WorkOrder, table: ArchivedTable): string {
@@ -130,7 +107,9 @@ function mergeSql({ definition: { copy } }: WorkOrder, table: ArchivedTable): st
   const columns = archivedColumns(table).map(quoteIdent)
   const sameKey = table.key.map((name) => `t.${quoteIdent(name)} = a.${quoteIdent(name)}`).join(' and ')
   if (!table.whole) {
-    const going = table.columns.filter(({ name }) => !table.key.includes(name)).map(({ name }) => quoteIdent(name))
+    const going = table.columns
+      .filter(({ name }) => !table.key.includes(name))
+      .map(({ name }) => quoteIdent(name))
     // Text: not every type has an equality, and what is equal need not be written.
     const changed = going.map((name) => `t.${name}::text is distinct from a.${name}::text`)
     return `update ${nameOf(table)} t set ${going.map((name) => `${name} = a.${name}`).join(', ')}
@@ -139,12 +118,14 @@ function mergeSql({ definition: { copy } }: WorkOrder, table: ArchivedTable): st
   const already = `exists (select from ${nameOf(table)} t${table.key.length === 0 ? '' : ` where ${sameKey}`})`
   // Rows whose counterpart in new was removed since stay away.
   const plain = copy !== undefined && isFrom(copy.from, table) ? Object.entries(copy.key) : []
-  const usable = plain.length > 0 && plain.every(([, expression]) => table.columns.some(({ name }) => name === expression))
-  const kept = usable && copy !== undefined && copy.where === undefined
-    ? `exists (select from ${copy.to.split('.').map(quoteIdent).join('.')} n where ${plain
-        .map(([name, expression]) => `n.${quoteIdent(name)} = a.${quoteIdent(expression)}`)
-        .join(' and ')})`
-    : 'true'
+  const usable =
+    plain.length > 0 && plain.every(([, expression]) => table.columns.some(({ name }) => name === expression))
+  const kept =
+    usable && copy !== undefined && copy.where === undefined
+      ? `exists (select from ${copy.to.split('.').map(quoteIdent).join('.')} n where ${plain
+          .map(([name, expression]) => `n.${quoteIdent(name)} = a.${quoteIdent(expression)}`)
+          .join(' and ')})`
+      : 'true'
   return `insert into ${nameOf(table)} (${columns.join(', ')}) overriding system value
     select ${columns.map((name) => `a.${name}`).join(', ')} from switchback_restore a
     where ${batch} and not ${already} and ${kept}`

@@ -2,7 +2,7 @@ import type { Node } from '@pgsql/types'
 import { parse } from 'libpg-query'
 import { quoteIdent } from '../db/db.ts'
 import { ExecutionError } from './execution-error.ts'
-import type { Mapping, MappedColumn } from './mapping.ts'
+import type { MappedColumn, Mapping } from './mapping.ts'
 import type { Column } from './table-columns.ts'
 
 /** The way from new back to old. */
@@ -65,7 +65,9 @@ export async function reverseMapping(mapping: Mapping): Promise<ReverseMapping> 
     ({ name, generated }) => !generated && !byKey.has(name) && !byColumn.has(name),
   )
   const keyless = [...keyRefs].filter((name) => !byKey.has(name))
-  const empty = await Promise.all(columns.map(async ({ column }) => ({ column, value: await emptyOf(column) })))
+  const empty = await Promise.all(
+    columns.map(async ({ column }) => ({ column, value: await emptyOf(column) })),
+  )
   return {
     columns,
     keyColumns: mapped(byKey),
@@ -96,7 +98,8 @@ async function expressionOf(expression: string): Promise<Node | undefined> {
   try {
     const { stmts } = await parse(`select (${expression})`)
     const select = stmts?.[0]?.stmt
-    const target = select !== undefined && 'SelectStmt' in select ? select.SelectStmt.targetList?.[0] : undefined
+    const target =
+      select !== undefined && 'SelectStmt' in select ? select.SelectStmt.targetList?.[0] : undefined
     return target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined
   } catch (error) {
     throw new ExecutionError('work-impossible', `"${expression}" is no SQL expression`, { cause: error })

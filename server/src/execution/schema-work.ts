@@ -1,5 +1,5 @@
-import { appliedStatements, forgetFile, recordWhole } from './ddl-records.ts'
 import { type DdlDeps, runSqlFile } from './ddl.ts'
+import { appliedStatements, forgetFile, recordWhole } from './ddl-records.ts'
 import { ExecutionError } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { parseSql } from './sql-statements.ts'
@@ -26,7 +26,10 @@ export async function rollback(deps: DdlDeps, order: WorkOrder): Promise<WorkOut
   }
   if (before.completedIn !== undefined) await forgetFile(target, migration, 'rollback')
   if (order.sql.rollback === undefined) {
-    throw new ExecutionError('work-impossible', `${migration} has no rollback.sql: write one, then try again.`)
+    throw new ExecutionError(
+      'work-impossible',
+      `${migration} has no rollback.sql: write one, then try again.`,
+    )
   }
   const expandStatements = await parseSql(order.sql.expand, 'expand.sql')
   const missingIsDone = undone.statements.size < expandStatements.length

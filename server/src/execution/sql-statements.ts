@@ -112,7 +112,9 @@ export function modeOf({ node, text }: SqlStatement): StatementMode {
   }
   const alone =
     ('ReindexStmt' in node && hasOption(node.ReindexStmt.params, 'concurrently')) ||
-    ['VacuumStmt', 'CallStmt', 'AlterSystemStmt', 'CreatedbStmt', 'DropdbStmt'].some((kind) => kind in node) ||
+    ['VacuumStmt', 'CallStmt', 'AlterSystemStmt', 'CreatedbStmt', 'DropdbStmt'].some(
+      (kind) => kind in node,
+    ) ||
     ['CreateTableSpaceStmt', 'DropTableSpaceStmt', 'CreateSubscriptionStmt', 'DropSubscriptionStmt'].some(
       (kind) => kind in node,
     )

@@ -71,7 +71,7 @@ test('verification finds each difference, says which, repairs it from old, and i
   const { divergences, detail } = await execution.run('verify', order(profiles()))
   expect(divergences).toBe(0)
   expect(detail).toMatchObject({ compared: 500, repaired: 4, passes: 2, faults: [] })
-  expect(detail['mismatches']).toEqual([
+  expect(detail.mismatches).toEqual([
     { key: '17', kind: 'differs', columns: ['bio'] },
     { key: '18', kind: 'differs', columns: ['bio', 'tags'] },
     { key: '19', kind: 'missing', columns: [] },
@@ -99,17 +99,27 @@ test('a difference that a dual write explains does not count: it is looked at ag
 })
 
 test('what cannot be repaired is divergent, and said why', async () => {
-  await pool.query(`alter table profiles add check (bio <> 'bio 20') not valid; update users set tags = '[1]' where id = 20`)
+  await pool.query(
+    `alter table profiles add check (bio <> 'bio 20') not valid; update users set tags = '[1]' where id = 20`,
+  )
   const { divergences, detail } = await execution.run('verify', order(profiles()))
   expect(divergences).toBe(1)
-  expect(detail['faults']).toEqual([{ key: '20', error: expect.stringContaining('check') }])
+  expect(detail.faults).toEqual([{ key: '20', error: expect.stringContaining('check') }])
 })
 
 test('queued repairs are done from the other path, and the row of a deleted key goes', async () => {
   await damage()
   await pool.query(`update users set bio = 'behind' where id = 30; delete from users where id = 31; delete from profiles where user_id = 32;
     delete from users where id = 32`)
-  for (const [key, path] of [['17', 'new'], ['18', 'new'], ['19', 'new'], ['1000', 'new'], ['30', 'old'], ['31', 'old'], ['32', 'new']]) {
+  for (const [key, path] of [
+    ['17', 'new'],
+    ['18', 'new'],
+    ['19', 'new'],
+    ['1000', 'new'],
+    ['30', 'old'],
+    ['31', 'old'],
+    ['32', 'new'],
+  ]) {
     await pool.query(`select switchback.queue_repair('profiles', $1, $2, 3, 'test')`, [key, path])
   }
   expect(await execution.repairs('profiles')).toEqual({ old: 2, new: 5 })
@@ -140,8 +150,11 @@ test('a missing row that was copied stays queued while a transaction may not hav
 })
 
 test('a repair that fails is kept, with its reason, and the others go on', async () => {
-  await pool.query(`alter table profiles add check (bio <> 'bio 20') not valid; update users set tags = '[1]' where id in (20, 21)`)
-  for (const key of ['20', '21']) await pool.query(`select switchback.queue_repair('profiles', $1, 'new', 3, 't')`, [key])
+  await pool.query(
+    `alter table profiles add check (bio <> 'bio 20') not valid; update users set tags = '[1]' where id in (20, 21)`,
+  )
+  for (const key of ['20', '21'])
+    await pool.query(`select switchback.queue_repair('profiles', $1, 'new', 3, 't')`, [key])
   expect(await execution.repairSome(profiles(), 10)).toBe(1)
   expect(await rows('select key, attempts, last_error from switchback.repairs')).toEqual([
     { key: '20', attempts: 1, last_error: expect.stringContaining('check') },
@@ -170,11 +183,13 @@ test('the way back removes rows of a table that the mapping covers whole', async
 
 test('keys that cannot go back are divergent, each with its reason', async () => {
   await pool.query('alter table users alter column name drop default')
-  await pool.query(`insert into profiles values (600, 'x', '[]', now()); delete from profiles where user_id = 2`)
+  await pool.query(
+    `insert into profiles values (600, 'x', '[]', now()); delete from profiles where user_id = 2`,
+  )
   await pool.query('alter table users alter column tags drop default')
   const { divergences, detail } = await execution.run('reverse-backfill', order(profiles()))
   expect(divergences).toBe(2)
-  expect(detail['faults']).toEqual([
+  expect(detail.faults).toEqual([
     { key: '2', error: 'tags of users cannot be emptied: not null, without a default' },
     { key: '600', error: 'a row of users cannot be made without name' },
   ])
@@ -188,6 +203,9 @@ test('expressions go back by copy.reverse, and are refused without it', async ()
     'say in copy.reverse how "bio" of users follows from profiles',
   )
   const definition = profiles({ columns, reverse: { bio: 'lower(bio)' } })
-  expect(await execution.run('reverse-backfill', order(definition))).toMatchObject({ divergences: 0, detail: { repaired: 1 } })
+  expect(await execution.run('reverse-backfill', order(definition))).toMatchObject({
+    divergences: 0,
+    detail: { repaired: 1 },
+  })
   expect(await rows('select bio from users where id = 1')).toEqual([{ bio: 'loud' }])
 })

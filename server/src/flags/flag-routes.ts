@@ -1,10 +1,10 @@
 import type { EvaluationContext } from '@switchback/migrations-registry'
-import { evaluateFlag, flagSchema } from '@switchback/migrations-registry'
+import { evaluateFlag, flagSchema, PHASES } from '@switchback/migrations-registry'
 import { z } from 'zod'
 import { authorizeUnscoped } from '../http/authenticate.ts'
 import { HttpProblem } from '../http/problem.ts'
 import { valueOrThrow } from '../http/refusal.ts'
-import type { Route } from '../http/route.ts'
+import type { Immutable, Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { keyParams, time } from '../http/schemas.ts'
 import type { SnapshotSource } from './flag-world.ts'
@@ -13,7 +13,25 @@ import type { Flags, StoredFlag } from './flags.ts'
 
 const storedSchema = z
   .object({
-    definition: z.record(z.string(), z.unknown()).describe('The flag as parsed: shares are 0 to 1'),
+    key: z.string(),
+    description: z.string(),
+    enabled: z.boolean(),
+    variants: z.record(z.string(), z.unknown()),
+    defaultVariant: z.string(),
+    offVariant: z.string(),
+    rules: z.array(
+      z.object({
+        when: z
+          .object({
+            attribute: z.string(),
+            in: z.array(z.union([z.string(), z.number(), z.boolean()])),
+          })
+          .optional(),
+        share: z.number().optional().describe('0 to 1'),
+        variant: z.string(),
+      }),
+    ),
+    requires: z.object({ migration: z.string(), phase: z.enum(PHASES) }).optional(),
     revision: z.int(),
     updatedAt: time,
   })
@@ -37,11 +55,20 @@ const evaluationSchema = z
 
 const flagBody = flagSchema.meta({ id: 'Flag' })
 
-const view = ({ definition, revision, updatedAt }: StoredFlag) => ({
-  definition: { ...definition } as Readonly<Record<string, unknown>>,
-  revision,
-  updatedAt,
-})
+function view({ definition, revision, updatedAt }: StoredFlag): Immutable<z.input<typeof storedSchema>> {
+  const { rules, requires, ...rest } = definition
+  return {
+    ...rest,
+    ...(requires === undefined ? {} : { requires }),
+    rules: rules.map(({ variant, share, when }) => ({
+      variant,
+      ...(share === undefined ? {} : { share }),
+      ...(when === undefined ? {} : { when }),
+    })),
+    revision,
+    updatedAt,
+  }
+}
 
 /** Drops what is explicitly undefined, which a parsed context may hold. */
 export const contextOf = (context: z.output<typeof contextSchema>): EvaluationContext => {

@@ -64,6 +64,14 @@ const facts = () => db.tx((tx) => server().factsFor(tx, 'm', ['rides-api']))
 const lapse = (id = 'i-1') =>
   db.query(`update instances set lease_until = now() - interval '1 s' where id = $1`, [id])
 
+/** Until some statement waits for a lock. */
+const lockAwaited = () =>
+  waitFor(async () => {
+    const { rows } = await db.query(`select from pg_stat_activity
+      where wait_event_type = 'Lock' and datname = current_database()`)
+    return rows.length > 0
+  })
+
 describe('registering', () => {
   test('writes instance and positions down before it answers', async () => {
     await migration({ epoch: 4 })
@@ -83,6 +91,8 @@ describe('registering', () => {
   test('the same process reconnecting keeps its positions, which only go up', async () => {
     await migration({ epoch: 9 })
     await server().register(registration({ positions: { m: { applied: 7, drained: 6 } } }))
+    await server('two').register(registration({ positions: { m: { applied: 5, drained: 5 } } }))
+    expect(await facts()).toMatchObject([{ applied: 7, drained: 6 }])
     await server('two').register(registration({ positions: { m: { applied: 8, drained: 5 } } }))
     expect(await facts()).toMatchObject([{ applied: 8, drained: 6 }])
   })
@@ -186,6 +196,19 @@ describe('registering', () => {
     expect(results.find(({ ok }) => !ok)).toMatchObject({ error: { code: 'instance-taken' } })
   })
 
+  test('a new id that another server is about to commit is judged again after the commit', async () => {
+    await migration()
+    let registering: Promise<unknown> | undefined
+    await db.tx(async (tx) => {
+      await tx.query(
+        `insert into instances values ('i-1', 'other', 'a', '1', 's', 'hold', now(), now(), now() + interval '1 h')`,
+      )
+      registering = server().register(registration())
+      await lockAwaited()
+    })
+    expect(await registering).toMatchObject({ ok: false, error: { code: 'instance-taken' } })
+  })
+
   test('waits for a step of the migration that is being committed, and is judged by what follows', async () => {
     await migration({ phase: 'expanded' })
     let registering: Promise<unknown> | undefined
@@ -194,11 +217,7 @@ describe('registering', () => {
       registering = server().register(
         registration({ migrations: { m: { handlers: ['old'], fenced: true } } }),
       )
-      await waitFor(async () => {
-        const { rows } = await db.query(`select from pg_stat_activity where wait_event_type = 'Lock'
-          and datname = current_database()`)
-        return rows.length > 0
-      })
+      await lockAwaited()
       await tx.query(`update migrations set state = jsonb_set(state, '{phase}', '"dual-write"')`)
     })
     expect(await registering).toMatchObject({ ok: false, error: { code: 'missing-handlers' } })
@@ -252,6 +271,9 @@ describe('heartbeats', () => {
     await fleet.register(registration())
     await fleet.register(registration({ instance: 'i-2' }))
     await fleet.goodbye('i-2', 'first', beat(1))
+    await lapse()
+    await fleet.heartbeat('i-1', 'second', beat(5))
+    expect(await fleet.list({ limit: 9 })).toMatchObject([{ id: 'i-1', live: false }])
     const results = await Promise.all([
       fleet.heartbeat('i-1', 'first', beat(2)),
       fleet.heartbeat('i-1', 'second', beat(5)),

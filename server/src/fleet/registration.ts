@@ -59,7 +59,7 @@ export function judgePositions(
 }
 
 /** An epoch that the server has never given out is not believed. */
-export const futureEpoch = (migration: string, applied: number, epoch: number): FleetRefusal => ({
+const futureEpoch = (migration: string, applied: number, epoch: number): FleetRefusal => ({
   code: 'impossible-position',
   message: `${migration}: applied ${applied} is beyond epoch ${epoch}, the newest there is. Was the store restored from a backup?`,
   // After a restore the epochs are raised above all that were given out; then the instance fits again.

@@ -43,6 +43,7 @@ test('all problems are told at once, each with its place', async () => {
     'migration.yaml': 'id: Wrong Id\ntitel: One\n',
     'contrakt.sql': 'drop table a',
     'rollback.sql': new Uint8Array([0xff, 0xfe]),
+    'contract.sql': ' \n',
   })
   const loaded = await loadMigrationFolder(path)
   const problems = loaded.ok ? [] : loaded.problems
@@ -53,7 +54,8 @@ test('all problems are told at once, each with its place', async () => {
     expect.arrayContaining([
       'contrakt.sql:1:1 nothing runs this file; a migration has expand.sql, rollback.sql, contract.sql',
       'rollback.sql:1:1 not UTF-8 text',
-      'expand.sql:1:1 the file is missing; it brings the new schema, or is empty where nothing has to come',
+      'contract.sql:1:1 the file is empty; where nothing is to be done, say so in a comment',
+      'expand.sql:1:1 the file is missing; it brings the new schema',
       expect.stringMatching(/^migration\.yaml:1:5 expected lower-case words/),
       'migration.yaml:2:8 unknown field "titel"',
     ]),
@@ -70,8 +72,8 @@ test.each([
 })
 
 test('folders come in order of name, others are passed over, and an id is taken once', async () => {
-  await folder('b', { 'migration.yaml': YAML, 'expand.sql': '' })
-  await folder('a', { 'migration.yaml': YAML, 'expand.sql': '' })
+  await folder('b', { 'migration.yaml': YAML, 'expand.sql': 'select 1' })
+  await folder('a', { 'migration.yaml': YAML, 'expand.sql': 'select 1' })
   await folder('notes', { 'readme.txt': '' })
   const loaded = await loadMigrationFolders(root)
   expect(loaded.map(({ ok }) => ok)).toEqual([true, false])

@@ -64,10 +64,11 @@ export async function loadMigrationFolder(folder: string): Promise<LoadedFolder>
     problem('migration.yaml', 'the file is missing; it defines the migration')
   }
   if (expand === undefined && !unreadable('expand.sql')) {
-    problem(
-      'expand.sql',
-      'the file is missing; it brings the new schema, or is empty where nothing has to come',
-    )
+    problem('expand.sql', 'the file is missing; it brings the new schema')
+  }
+  for (const [i, text] of [expand, rollback, contract].entries()) {
+    if (text?.trim() === '')
+      problem(SQL_FILES[i] ?? '', 'the file is empty; where nothing is to be done, say so in a comment')
   }
   const parsed = source === undefined ? undefined : parseDefinition(source, join(folder, 'migration.yaml'))
   if (parsed?.ok === false) problems.push(...parsed.problems)

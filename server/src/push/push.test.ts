@@ -248,6 +248,34 @@ describe('an instance', () => {
     }
   })
 
+  test('whose snapshot was read before a change that it was not there to hear gets a newer one', async () => {
+    await commit(1)
+    let release = (): void => undefined
+    let holding: Promise<void> | undefined
+    const slow: Db = {
+      ...db,
+      query: async (text, params) => {
+        const result = await db.query<never>(text, params)
+        await holding
+        return result
+      },
+    }
+    const { url, push } = await start(slow)
+    holding = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const socket = connect(url)
+    const answering = ask<RegistrationAnswer>(socket, 'register', registration())
+    await waitFor(async () => (await db.query('select from instances')).rows.length === 1)
+    const revision = await commit(2)
+    await waitFor(() => push.revision === revision)
+    release()
+    expect(await answering).toMatchObject({
+      ok: true,
+      value: { snapshot: { revision, migrations: [{ epoch: 2 }] } },
+    })
+  })
+
   test('whose progress is told has it in the store, and one told of a future epoch is refused', async () => {
     await commit(5)
     const { url, fleet } = await start()

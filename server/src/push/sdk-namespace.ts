@@ -198,5 +198,3 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
     connected: (): number => spoken.size,
   }
 }
-
-export type SdkNamespace = ReturnType<typeof createSdkNamespace>

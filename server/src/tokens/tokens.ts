@@ -93,6 +93,8 @@ export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tok
     revoke: (id, actor) =>
       db.tx(async (tx) => {
         const at = clock()
+        // The order in which everybody takes these two locks, or two of them wait for each other.
+        await tx.query('select from head for update')
         const revoked = await revokeToken(tx, id, at)
         if (revoked) await recordChange(tx, { at, actor, kind: 'token.revoked', subject: id })
         return revoked
