@@ -1,5 +1,5 @@
 import { definitionSchema } from '@switchback/migrations-registry'
-import { type TestDatabase, testDatabase } from '@switchback/test/support'
+import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createExecution } from './execution.ts'
@@ -8,17 +8,23 @@ import type { Execution, WorkOrder } from './execution-port.ts'
 const definition = definitionSchema.parse({
   id: 'hot-keys',
   title: 'x',
-  copy: { from: 'old_t', to: 'new_t', key: { id: 'id' }, columns: { v: 'v' }, chunk: { min: 5, max: 5 } },
+  copy: { from: 'old_t', to: 'new_t', key: { id: 'id' }, columns: { v: 'v' }, chunk: { min: 8, max: 8 } },
 })
 const KEYS = 24
 const WRITERS = 5
-const ROUNDS = 12
+const ROUNDS = 25
 
 let database: TestDatabase
 let execution: Execution
+const clients: pg.Client[] = []
 
 beforeAll(async () => {
   database = await testDatabase()
+  for (let i = 0; i < WRITERS; i++) {
+    const client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    clients.push(client)
+  }
   await database.pool.query('create table old_t (id int primary key, v text)')
   await database.pool.query('create table new_t (id int primary key, v text)')
   execution = createExecution({
@@ -30,11 +36,12 @@ beforeAll(async () => {
   await execution.prepare('hot-keys')
 })
 afterAll(async () => {
+  for (const client of clients) await client.end()
   await execution.end()
   await database.drop()
 })
 
-const order = (epoch: number): WorkOrder => ({
+const order = (epoch: number, more: Partial<WorkOrder> = {}): WorkOrder => ({
   definition,
   sql: { expand: '' },
   epoch,
@@ -42,6 +49,7 @@ const order = (epoch: number): WorkOrder => ({
   report: () => undefined,
   heldBackBy: () => undefined,
   committing: async () => undefined,
+  ...more,
 })
 
 /** A small generator of its own, so that a round can be told by its seed. */
@@ -95,18 +103,16 @@ test.each(['read committed', 'repeatable read', 'serializable'])(
       )
       const epoch = round + 10 + ['read committed', 'repeatable read', 'serializable'].indexOf(level) * 1000
       let copied = false
-      const writers = Array.from({ length: WRITERS }, async (_, i) => {
-        const client = new pg.Client({ connectionString: database.url })
-        await client.connect()
+      let writing = 0
+      const writers = clients.map(async (client, i) => {
         const seed = numbers(epoch * 100 + i)
-        let writes = 0
-        while (!copied || writes < 20) {
+        for (let writes = 0; !copied || writes < 5; writes++) {
+          if (writes === 2) writing += 1
           const code = await dual(client, level, seed)
           if (code !== undefined) codes.set(code, (codes.get(code) ?? 0) + 1)
-          writes += 1
         }
-        await client.end()
       })
+      await waitFor(() => writing === WRITERS)
       await execution.run('backfill', order(epoch))
       copied = true
       await Promise.all(writers)
@@ -122,3 +128,37 @@ test.each(['read committed', 'repeatable read', 'serializable'])(
   },
   120_000,
 )
+
+test('the copy overwrites what differs: the leader wins', async () => {
+  await database.pool.query(`truncate old_t, new_t; insert into old_t values (1, 'leads'), (2, 'same');
+    insert into new_t values (1, 'behind'), (2, 'same')`)
+  expect((await execution.run('backfill', order(5000))).detail).toMatchObject({ rows: 2, changed: 1 })
+  expect((await database.pool.query('select v from new_t order by id')).rows).toEqual([{ v: 'leads' }, { v: 'same' }])
+})
+
+test('the sweep spares a row that is written again while it looks', async () => {
+  await database.pool.query(`truncate old_t, new_t; insert into new_t values (5, 'left behind'), (6, 'left behind')`)
+  const [writer] = clients
+  if (writer === undefined) throw new Error('no writer')
+  let stage = ''
+  let inTheWay = false
+  let ready = false
+  const running = execution.run(
+    'backfill',
+    order(5001, {
+      heldBackBy: () => (stage === 'sweeping' && !ready ? 'the test' : undefined),
+      report: (progress) => {
+        stage = progress.stage
+        inTheWay ||= progress.throttledBy?.includes('backend') ?? false
+      },
+    }),
+  )
+  await waitFor(() => stage === 'sweeping')
+  await writer.query(`begin; select switchback."enter:hot-keys"(1, '5'); insert into old_t values (5, 'again');
+    insert into new_t values (5, 'again') on conflict (id) do update set v = excluded.v`)
+  ready = true
+  await waitFor(() => inTheWay)
+  await writer.query('commit')
+  expect((await running).detail).toMatchObject({ swept: 1 })
+  expect((await database.pool.query('select id, v from new_t')).rows).toEqual([{ id: 5, v: 'again' }])
+})
