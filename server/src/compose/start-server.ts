@@ -149,7 +149,13 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const port = typeof address === 'object' && address !== null ? address.port : config.port
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
     log.info({ url }, 'the server is ready')
-    return { url, stop: () => shutdown.run() }
+    return {
+      url,
+      stop: () => {
+        health.stopping()
+        return shutdown.run()
+      },
+    }
   } catch (error) {
     await shutdown.run()
     throw error

@@ -159,6 +159,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     const { id } = input.definition
     const checksum = checksumOf(input)
     const result = await store.tx(async (tx): Promise<CommandResult> => {
+      await tx.claim(id)
       const existing = await tx.lock(id)
       if (existing?.checksum === checksum) return { ok: true, migration: existing }
       if (

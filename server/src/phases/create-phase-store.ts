@@ -2,6 +2,7 @@ import { recordChange } from '../changes/record-change.ts'
 import type { Db, Queryable } from '../db/db.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
 import {
+  claimId,
   findMigration,
   insertMigration,
   listMigrations,
@@ -27,6 +28,7 @@ export function createPhaseStore(db: Db, fleet: FleetReader, reverts: RevertReco
       db.tx((tx) =>
         work({
           lock: (id) => lockMigration(tx, id),
+          claim: (id) => claimId(tx, id),
           instances: (id, apps) => fleet.factsFor(tx, id, apps),
           phasesOf: (ids) => phasesOf(tx, ids),
           record: (change) => recordChange(tx, change),

@@ -16,6 +16,8 @@ export interface RevertRecord {
 export interface PhaseTx {
   /** Reads a migration and keeps others from changing it until the transaction ends. */
   lock(id: string): Promise<StoredMigration | undefined>
+  /** Keeps others from registering this id until the transaction ends; also where no row is there to lock. */
+  claim(id: string): Promise<void>
   /** Instances that the gate has to reckon with; see `FleetReader.factsFor`. */
   instances(id: string, apps: readonly string[]): Promise<readonly InstanceFacts[]>
   phasesOf(ids: readonly string[]): Promise<ReadonlyMap<string, Phase>>
