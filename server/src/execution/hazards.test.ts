@@ -133,11 +133,16 @@ test('the copy overwrites what differs: the leader wins', async () => {
   await database.pool.query(`truncate old_t, new_t; insert into old_t values (1, 'leads'), (2, 'same');
     insert into new_t values (1, 'behind'), (2, 'same')`)
   expect((await execution.run('backfill', order(5000))).detail).toMatchObject({ rows: 2, changed: 1 })
-  expect((await database.pool.query('select v from new_t order by id')).rows).toEqual([{ v: 'leads' }, { v: 'same' }])
+  expect((await database.pool.query('select v from new_t order by id')).rows).toEqual([
+    { v: 'leads' },
+    { v: 'same' },
+  ])
 })
 
 test('the sweep spares a row that is written again while it looks', async () => {
-  await database.pool.query(`truncate old_t, new_t; insert into new_t values (5, 'left behind'), (6, 'left behind')`)
+  await database.pool.query(
+    `truncate old_t, new_t; insert into new_t values (5, 'left behind'), (6, 'left behind')`,
+  )
   const [writer] = clients
   if (writer === undefined) throw new Error('no writer')
   let stage = ''
