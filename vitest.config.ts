@@ -22,8 +22,8 @@ export default defineConfig({
     maxWorkers: 2,
     retry: 0,
     // Limits for what hangs; nothing is measured by them.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
   },
 })
