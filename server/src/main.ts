@@ -1,10 +1,15 @@
-#!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { runCli } from './cli/cli.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
+
+// Whoever read our output has seen enough, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
 
 process.exitCode = await runCli(process.argv.slice(2), {
   terminal: {
