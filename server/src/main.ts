@@ -5,6 +5,10 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
   version: string
 }
 
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`)
+}
+
 // Whoever read our output has seen enough, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
@@ -22,6 +26,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   },
   version,
   // Loaded when asked for: a command that only talks to a server should answer at once.
-  serve: async () => (await import('./compose/run-service.ts')).serve(),
-  worker: async () => (await import('./compose/run-service.ts')).work(),
+  serve: async () => (await import('./compose/run-service.ts')).serve(say),
+  worker: async () => (await import('./compose/run-service.ts')).work(say),
 })

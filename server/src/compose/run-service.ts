@@ -19,10 +19,11 @@ function explain(error: unknown): string {
 /** Runs a service until the process is told to stop; a second signal ends it at once. */
 async function runService(
   start: (config: Config, log: Logger) => Promise<{ stop(): Promise<void> }>,
+  say: (line: string) => void,
 ): Promise<number> {
   const parsed = parseConfig(process.env)
   if (!parsed.ok) {
-    for (const { name, message } of parsed.problems) console.error(`${name}: ${message}`)
+    for (const { name, message } of parsed.problems) say(`${name}: ${message}`)
     return 1
   }
   const log = createLogger(parsed.config.logLevel)
@@ -39,7 +40,7 @@ async function runService(
   try {
     service = await start(parsed.config, log)
   } catch (error) {
-    console.error(`switchback: ${explain(error)}`)
+    say(`switchback: ${explain(error)}`)
     return 1
   }
   await told
@@ -48,5 +49,5 @@ async function runService(
 }
 
 /** Both end with an exit code once the process is told to stop. */
-export const serve = (): Promise<number> => runService(startServer)
-export const work = (): Promise<number> => runService(startWorker)
+export const serve = (say: (line: string) => void): Promise<number> => runService(startServer, say)
+export const work = (say: (line: string) => void): Promise<number> => runService(startWorker, say)
