@@ -117,9 +117,9 @@ async function emptyOld(
   params: readonly string[][],
 ): Promise<void> {
   const { old, new: side } = mapping
-  const gone = `${among(old, 1)} and ${within(old, {})} and not exists (
-    select from ${side.table} as switchback_new
-    where ${old.keys.map((key, i) => `${newKey(mapping, i)} = ${key}`).join(' and ')})`
+  // Not a correlated subquery: inside of it a key of old would mean the column of new that has the same name.
+  const gone = `${among(old, 1)} and ${within(old, {})} and (${old.keys.join(', ')}) not in (
+    select ${side.keys.join(', ')} from ${side.table} where ${among(side, 1)})`
   if (!reverse.wide) {
     await connection.prepared(`delete from ${old.table} where ${gone}`, params)
   } else if (reverse.emptied.length > 0) {
