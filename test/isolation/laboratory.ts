@@ -14,13 +14,12 @@ export interface Laboratory {
   /** The engine without a scheduler. */
   readonly execution: Execution
   /** Brings both tables, the queue, the checkpoints and the fence to where a round begins. */
-  reset(initial: Initial): Promise<void>
+  reset(initial: Initial, more?: string): Promise<void>
   /** Backends that wait for a lock. */
   waiting(): Promise<ReadonlySet<number>>
   /** Keys in which the paths differ, or for which a repair is queued. */
   differences(): Promise<readonly Difference[]>
   rows(): Promise<{ readonly old: Rows; readonly new: Rows }>
-  sql(text: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -82,11 +81,11 @@ export async function openLaboratory(): Promise<Laboratory> {
     pool,
     target,
     execution: engineOver(target),
-    reset: async (initial) => {
+    reset: async (initial, more = '') => {
       resets += 1
       // Dead rows would pile up: nobody vacuums between two rounds.
       if (resets % 200 === 0) await monitor.query('truncate old_rows, new_rows, switchback.repairs')
-      await monitor.query(resetText(initial))
+      await monitor.query(`${resetText(initial)}; ${more}`)
     },
     waiting: async () => {
       const { rows } = await monitor.query<{ pid: number }>('select pid from pg_locks where not granted')
@@ -106,7 +105,6 @@ export async function openLaboratory(): Promise<Laboratory> {
         (select coalesce(json_object_agg(row_id, v), '{}') from new_rows) as new`)
       return rows[0] ?? { old: {}, new: {} }
     },
-    sql: async (text) => void (await monitor.query(text)),
     close: async () => {
       await Promise.all([pool.end(), monitor.end(), opened.end()])
       await database.drop()

@@ -12,9 +12,16 @@ const SEED = Number(process.env.ISOLATION_SEED ?? 1)
 /** More orders than the small scenarios have. */
 const ALL = 5_000
 
-const SMALL: readonly Scenario[] = [scenarios.colliding, scenarios.removedWhileCopied]
+const SMALL: readonly Scenario[] = [
+  scenarios.colliding,
+  scenarios.removedWhileCopied,
+  scenarios.changedWhileCopied,
+  scenarios.sweeping,
+  scenarios.fencing,
+]
 const LARGE: readonly Scenario[] = [
   scenarios.copying,
+  scenarios.copyingAgain,
   scenarios.verifying,
   scenarios.changing,
   scenarios.repairing,

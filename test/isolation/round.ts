@@ -11,6 +11,8 @@ import { type Actor, type Choose, createStepper, type Stepper } from './stepper.
 export interface Rewrites {
   readonly engine: (text: string) => string
   readonly application: (text: string) => string
+  /** Run before each round. */
+  readonly reset?: string
 }
 
 export const UNCHANGED: Rewrites = { engine: (text) => text, application: (text) => text }
@@ -63,7 +65,7 @@ export async function playRound(
   choose: Choose,
   rewrites: Rewrites = UNCHANGED,
 ): Promise<History> {
-  await laboratory.reset(scenario.initial)
+  await laboratory.reset(scenario.initial, rewrites.reset)
   const stepper = createStepper({ waiting: laboratory.waiting, patienceMs: 20_000 })
   const bodies = new Map<string, Body>()
   const commits: Commit[] = []

@@ -36,6 +36,19 @@ export const removedWhileCopied: Scenario = {
   },
 }
 
+/** The same key is changed while it is copied. */
+export const changedWhileCopied: Scenario = {
+  name: 'an update and a backfill',
+  initial: { old: { 1: 'first' }, new: {} },
+  equalAtOnce: true,
+  leader: 'old',
+  config: OLD,
+  cast: (round) => {
+    round.writer(round.client('writer', OLD), (to) => to.put(1, 'a'))
+    round.engine('backfill', backfill)
+  },
+}
+
 /** Hot keys are inserted, updated, removed and written again while they are copied and swept. */
 export const copying: Scenario = {
   name: 'three writers and a backfill',
@@ -192,5 +205,50 @@ export const crossing: Scenario = {
     round.writer(round.client('up', OLD), (to) => to.putBoth(1, 2, 'up'))
     round.writer(round.client('down', OLD), (to) => to.putBoth(2, 1, 'down'))
     round.engine('backfill', backfill)
+  },
+}
+
+/** New has rows that an earlier copy has left, of before the last change of old. */
+export const copyingAgain: Scenario = {
+  name: 'a backfill over what an earlier one has left',
+  initial: { old: { 1: 'first', 2: 'second' }, new: { 1: 'stale' } },
+  equalAtOnce: true,
+  leader: 'old',
+  config: OLD,
+  cast: (round) => {
+    round.writer(round.client('a', OLD), (to) => to.put(2, 'a'))
+    round.engine('backfill', backfill)
+  },
+}
+
+/** A key that only new has is written again while the sweep removes it. */
+export const sweeping: Scenario = {
+  name: 'a key that is written again while it is swept',
+  initial: { old: {}, new: { 1: 'ghost' } },
+  equalAtOnce: true,
+  leader: 'old',
+  config: OLD,
+  cast: (round) => {
+    round.writer(round.client('a', OLD), (to) => to.put(1, 'again'))
+    round.engine('backfill', backfill)
+  },
+}
+
+/** New alone is written under epoch 1, both under 2; old is brought up once nobody can be on 1 any more. */
+export const fencing: Scenario = {
+  name: 'a writer of a passed epoch, with a snapshot from before',
+  initial: { old: { 1: 'first' }, new: { 1: 'first' } },
+  equalAtOnce: true,
+  leader: 'new',
+  config: configOf(2, 'dual-new', 'new'),
+  cast: (round) => {
+    const late = round.client('late', configOf(1, 'new', 'new'))
+    round.writer(late, (to) => to.lookThenPut(1, 'late'))
+    round.engine('engine', async (execution, actor) => {
+      await round.passFence(execution, 2)
+      await execution.run('reverse-backfill', orderOf(2))
+      await actor.permit({ label: 'tells late of epoch 2' })
+      late.apply(configOf(2, 'dual-new', 'new'))
+    })
   },
 }
