@@ -10,7 +10,7 @@ import { install } from './installer.ts'
 import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
 import { expand, rollback } from './schema-work.ts'
-import { createTarget } from './target.ts'
+import { createTarget, type Target, type TargetOptions } from './target.ts'
 import { reverseBackfill, verify } from './verify.ts'
 
 interface ExecutionLog {
@@ -33,12 +33,15 @@ export interface ExecutionOptions {
   readonly fenceWaitMs?: number
   /** Milliseconds that the same range or key is tried in vain before the work fails. */
   readonly patienceMs?: number
+  /** Opens the target. Default: `createTarget`; tests put a scheduler between the work and its statements. */
+  readonly openTarget?: (options: TargetOptions) => Target
 }
 
 /** The database work of one target. */
 export function createExecution(options: ExecutionOptions): Execution {
   const { url, log, clock, random = Math.random, workers = 2, fenceWaitMs = 2_000 } = options
-  const target = createTarget({
+  const { openTarget = createTarget } = options
+  const target = openTarget({
     url,
     name: 'switchback',
     max: workers + 10,
