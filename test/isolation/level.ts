@@ -15,11 +15,11 @@ const ALL = 5_000
 const SMALL: readonly Scenario[] = [
   scenarios.colliding,
   scenarios.removedWhileCopied,
-  scenarios.changedWhileCopied,
   scenarios.sweeping,
   scenarios.fencing,
 ]
 const LARGE: readonly Scenario[] = [
+  scenarios.changedWhileCopied,
   scenarios.copying,
   scenarios.copyingAgain,
   scenarios.verifying,
