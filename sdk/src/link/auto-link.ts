@@ -64,7 +64,7 @@ export function createAutoLink({ websocket, polling }: AutoLinkOptions): Link {
         disconnected: to.disconnected,
         failed: (refusal) => {
           if (closed || round !== undefined) return
-          doubts++
+          doubts = NOBODY.test(refusal.message) ? 0 : doubts + 1
           if (needsRound(refusal, doubts)) goRound(refusal)
           else to.failed(refusal)
         },
@@ -82,7 +82,7 @@ export function createAutoLink({ websocket, polling }: AutoLinkOptions): Link {
 }
 
 function needsRound({ code, message }: LinkRefusal, doubts: number): boolean {
-  if (NOBODY.test(message)) return false
+  if (doubts === 0) return false
   // Also with 401 or 403: a proxy that lets no websocket through says so as well.
   return BLOCKED.test(message) || (code === 'unreachable' && doubts >= DOUBTS)
 }
