@@ -3,7 +3,7 @@ import type { Position, Registration } from '@switchback/migrations-registry'
 import { evaluateFlag } from '@switchback/migrations-registry'
 import { type Cancel, settlesWithin } from '../clock.ts'
 import { SwitchbackError } from '../error.ts'
-import { createSocketLink } from '../link/socket-link.ts'
+import { createLink } from '../link/create-link.ts'
 import { createMigration, runtimeOptionsOf, type UntypedOptions } from '../routing/create-migration.ts'
 import { MigrationRuntime } from '../routing/migration-runtime.ts'
 import { runTransaction } from '../routing/routed-transaction.ts'
@@ -73,7 +73,7 @@ export async function createClient(settings: Settings): Promise<Started> {
   }
 
   const session: Session = createSession({
-    link: createSocketLink({ url: settings.url, token: settings.token, clock, random }),
+    link: createLink(settings),
     clock,
     random,
     newId: randomUUID,
