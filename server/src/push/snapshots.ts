@@ -6,6 +6,7 @@ import {
   type Snapshot,
 } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import { createFresh } from '../db/fresh.ts'
 
 /** Definition and state of a migration, as the store gives them. */
 export interface MigrationRow {
@@ -50,8 +51,6 @@ export interface Snapshots {
 
 export function createSnapshots({ db }: { readonly db: Queryable }): Snapshots {
   let cached: Snapshot | undefined
-  let asking: Promise<Snapshot> | undefined
-  let next: Promise<Snapshot> | undefined
 
   async function ask(): Promise<Snapshot> {
     if (cached !== undefined) {
@@ -62,25 +61,5 @@ export function createSnapshots({ db }: { readonly db: Queryable }): Snapshots {
     return cached
   }
 
-  function start(): Promise<Snapshot> {
-    asking = ask().finally(() => {
-      asking = undefined
-    })
-    return asking
-  }
-
-  return {
-    fresh() {
-      if (next !== undefined) return next
-      if (asking === undefined) return start()
-      // What is being asked may have been answered before the caller's commit; the next question is not.
-      next = asking
-        .catch(() => undefined)
-        .then(() => {
-          next = undefined
-          return start()
-        })
-      return next
-    },
-  }
+  return { fresh: createFresh(ask) }
 }
