@@ -47,6 +47,8 @@ export interface Snapshots {
    * is asked once whether anything is new, and read only if so.
    */
   fresh(): Promise<Snapshot>
+  /** One of this revision or a later one; the store is asked only where none is held. */
+  atLeast(revision: number): Promise<Snapshot>
 }
 
 export function createSnapshots({ db }: { readonly db: Queryable }): Snapshots {
@@ -61,5 +63,10 @@ export function createSnapshots({ db }: { readonly db: Queryable }): Snapshots {
     return cached
   }
 
-  return { fresh: createFresh(ask) }
+  const fresh = createFresh(ask)
+  return {
+    fresh,
+    atLeast: (revision) =>
+      cached !== undefined && cached.revision >= revision ? Promise.resolve(cached) : fresh(),
+  }
 }
