@@ -26,13 +26,12 @@ async function join(index: number): Promise<Switchback> {
     startTimeout: 120_000,
     log: SILENT,
   })
-  const routed = client.migration(migration, {
+  client.migration(migration, {
     key: (key: string) => key,
     read: { old: async () => 0, new: async () => 0 },
     write: { old: async () => 0, new: async () => 0 },
   })
   await client.ready()
-  await routed.read('warm')
   let epoch = client.status().positions[migration]?.applied ?? 0
   let here = true
   connected++
@@ -67,6 +66,7 @@ await Promise.all(
 )
 complete = true
 say({ type: 'joined' })
+process.on('disconnect', () => process.exit(0))
 process.on('message', () => {
   // The process as a whole goes away: its instances say nothing, as where a node is lost.
   process.exit(0)
