@@ -18,6 +18,8 @@ export interface RunLimits {
   readonly afterEach?: () => void
 }
 
+const RESOLVED = Promise.resolve()
+
 /**
  * Virtual time and the one queue of everything that happens in it. Code under simulation is ordinary
  * asynchronous code that awaits only promises settled from here: between two events all of it has come to
@@ -99,8 +101,7 @@ export class World {
       const step = () => {
         try {
           if (this.#failure === undefined && this.steps < lastStep && this.#fireNext(until)) {
-            // The tick queue is looked at only when no microtask is left: by then all code has come to rest.
-            process.nextTick(settled)
+            void RESOLVED.then(afterAll)
             return
           }
         } catch (error) {
@@ -108,6 +109,8 @@ export class World {
         }
         end()
       }
+      // A tick asked for by a microtask comes when no microtask is left: by then all code has come to rest.
+      const afterAll = () => process.nextTick(settled)
       const settled = () => {
         try {
           limits.afterEach?.()
