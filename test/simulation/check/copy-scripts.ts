@@ -67,6 +67,32 @@ export const COPY_SCRIPTS = readScripts({
     a delete new k2
     a commit
     a compare`,
+  'an update that does not see the row just copied': `
+    a begin *
+    a get old k1
+    b copy
+    a update old k2 9
+    a update new k2 9
+    a commit
+    a compare`,
+  'an upsert of the row just copied': `
+    a begin *
+    a get old k1
+    b copy
+    a update old k2 9
+    a upsert new k2 9
+    a commit
+    a compare`,
+  'an update behind a repair of its key': `
+    b begin-enter rc 1 k2
+    a begin-enter * 1 k2
+    b lock old k2
+    b upsert-different new k2 2
+    b commit
+    a update old k2 9
+    a update new k2 9
+    a commit
+    a compare`,
   'a copied row deleted since': `
     a begin *
     a get old k1

@@ -2,7 +2,7 @@ import { testDatabase } from '@switchback/test/support'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COPY_SCRIPTS, HORIZON_SCRIPTS, SERIALIZABLE_SCRIPTS } from './copy-scripts.ts'
 import { FENCE_SCRIPTS, LOCK_SCRIPTS, REPAIR_SCRIPTS } from './lock-scripts.ts'
-import { INSERT_SCRIPTS, ROW_SCRIPTS, SAVEPOINT_SCRIPTS } from './row-scripts.ts'
+import { INSERT_SCRIPTS, RACE_SCRIPTS, ROW_SCRIPTS, SAVEPOINT_SCRIPTS } from './row-scripts.ts'
 import { runOnModel } from './run-on-model.ts'
 import { type PostgresRunner, postgresRunner } from './run-on-postgres.ts'
 import type { Outcome, Script } from './script.ts'
@@ -39,6 +39,15 @@ describe('the simulated database does what PostgreSQL does', () => {
       })
     })
   }
+
+  describe('races', () => {
+    test.each(RACE_SCRIPTS.map((script) => [script.name, script] as const))('%s', async (_name, script) => {
+      const real = await postgres.run(script)
+      const possible: Outcome[] = []
+      for (let seed = 1; seed <= 30; seed++) possible.push(await runOnModel(script, seed))
+      expect(possible).toContainEqual(real)
+    })
+  })
 
   describe('older snapshots', () => {
     test.each(HORIZON_SCRIPTS.map((script) => [script.name, script] as const))(

@@ -5,9 +5,9 @@ import { World } from '../world/world.ts'
 import { type Outcome, ROWS, type Script, tell } from './script.ts'
 import { codeOf, type Memory, NEW, OLD, VERBS } from './verbs.ts'
 
-/** Runs a script on the model, each step until nothing moves any more. */
-export async function runOnModel({ steps }: Script): Promise<Outcome> {
-  const world = new World({ seed: 1, inOrder: true })
+/** Runs a script on the model, each step until nothing moves any more. A seed shuffles what happens at once. */
+export async function runOnModel({ steps }: Script, seed?: number): Promise<Outcome> {
+  const world = new World({ seed: seed ?? 1, inOrder: seed === undefined })
   const network = new Network(world, QUIET)
   const never = Number.POSITIVE_INFINITY
   const db = new Database(world.process('db'), { work: [0, 0], deadlockTimeout: [never, never] })

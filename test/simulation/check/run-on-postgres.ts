@@ -87,6 +87,7 @@ async function atRest(
   unless: string | undefined,
 ): Promise<void> {
   while (waiting.size > 0) {
+    const before = waiting.size
     const { rows } = await watcher.query<{ pid: number }>(
       'select pid from pg_locks where not granted and pid = any($1)',
       [[...waiting.values()]],
@@ -94,6 +95,8 @@ async function atRest(
     // Answers that have arrived meanwhile are read first.
     await setImmediate()
     const held = new Set(rows.map((row) => row.pid))
+    // Who has just ended may have let others go on since the locks were looked at.
+    if (waiting.size < before) continue
     if (unless !== undefined && waiting.has(unless)) continue
     if ([...waiting.values()].every((pid) => held.has(pid))) return
   }

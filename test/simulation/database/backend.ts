@@ -54,20 +54,22 @@ export class Backend implements SessionState {
   }
 
   savepoint(name: string): void {
-    const tx = this.#open()
-    if (tx.failed) throw aborted()
-    tx.current = new SubTransaction(tx, tx.current, name)
+    this.#control((tx) => {
+      if (tx.failed) throw aborted()
+      tx.current = new SubTransaction(tx, tx.current, name)
+    })
   }
 
   release(name: string): void {
-    const tx = this.#open()
-    if (tx.failed) throw aborted()
-    const { parent } = this.#db.savepoint(tx, name)
-    if (parent !== undefined) tx.current = parent
+    this.#control((tx) => {
+      if (tx.failed) throw aborted()
+      const { parent } = this.#db.savepoint(tx, name)
+      if (parent !== undefined) tx.current = parent
+    })
   }
 
   rollbackTo(name: string): void {
-    this.#db.rollbackTo(this.#open(), name)
+    this.#control((tx) => this.#db.rollbackTo(tx, name))
   }
 
   /** Says what became of it: a transaction in which a statement failed is rolled back, without an error. */
@@ -107,9 +109,15 @@ export class Backend implements SessionState {
     if (!tx.explicit) this.#leave()
   }
 
-  #open(): Transaction {
-    if (this.#tx === undefined) throw new DbError('25P01', 'there is no transaction in progress')
-    return this.#tx
+  #control(work: (tx: Transaction) => void): void {
+    const tx = this.#tx
+    if (tx === undefined) throw new DbError('25P01', 'there is no transaction in progress')
+    try {
+      work(tx)
+    } catch (error) {
+      if (!tx.failed) this.#fail(tx)
+      throw error
+    }
   }
 
   #leave(): void {

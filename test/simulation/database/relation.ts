@@ -57,11 +57,14 @@ export class Relation {
     if (versions === undefined) return undefined
     for (let i = versions.length - 1; i >= 0; i--) {
       const version = versions[i] as Version
-      if (!sees(tx, snapshot, version.by)) continue
-      const { endedBy } = version
-      if (endedBy === undefined || !sees(tx, snapshot, endedBy)) return version
+      if (isVisible(version, tx, snapshot)) return version
     }
     return undefined
+  }
+
+  /** More than one where the transaction wrote a key anew that its snapshot still sees, for it was deleted since. */
+  allVisible(key: string, tx: Transaction, snapshot: Snapshot): readonly Version[] {
+    return this.versions(key).filter((version) => isVisible(version, tx, snapshot))
   }
 
   add(key: string, value: unknown, by: SubTransaction, horizon: number): Version {
@@ -97,6 +100,10 @@ export class Relation {
     }
     this.#keys.splice(low, 0, key)
   }
+}
+
+function isVisible({ by, endedBy }: Version, tx: Transaction, snapshot: Snapshot): boolean {
+  return sees(tx, snapshot, by) && (endedBy === undefined || !sees(tx, snapshot, endedBy))
 }
 
 /** Another transaction that holds this version: by an update or delete under way, or by a row lock. */

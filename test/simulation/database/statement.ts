@@ -58,8 +58,9 @@ export class Statement {
     for (const key of relation.keys) {
       if (!inRange(range, key)) continue
       if (serializable) this.#observe(relation, key)
-      const version = relation.visible(key, this.tx, this.#snapshot)
-      if (version !== undefined) rows.push([key, version.value as Value])
+      for (const version of relation.allVisible(key, this.tx, this.#snapshot)) {
+        rows.push([key, version.value as Value])
+      }
     }
     return rows
   }
@@ -203,23 +204,32 @@ export class Statement {
       this.db.serializability.read(tx, relation.name, key)
       this.#observe(relation, key)
     }
-    let version = relation.visible(key, tx, this.#snapshot)
-    if (version === undefined || !where(version.value as Value)) return undefined
-    this.db.xidOf(tx)
+    let claimed: Version | undefined
+    for (const version of relation.allVisible(key, tx, this.#snapshot)) {
+      if (!where(version.value as Value)) continue
+      this.db.xidOf(tx)
+      const newest = await this.#claimVersion(version)
+      // READ COMMITTED asks the newest version again whether it is wanted.
+      if (newest === version || (newest !== undefined && where(newest.value as Value))) claimed = newest
+    }
+    return claimed
+  }
+
+  async #claimVersion(seen: Version): Promise<Version | undefined> {
+    const { tx } = this
+    let version = seen
     for (;;) {
       const holder = holderOf(version, tx)
       if (holder !== undefined) {
         await this.db.waitFor(this.session, holder)
         continue
       }
-      const { endedBy } = version
+      const { endedBy, next } = version
       if (endedBy === undefined || endedBy.aborted) return version
       // Changed by this statement already.
       if (endedBy.tx === tx) return undefined
       if (tx.isolation !== 'read committed') throw serializationFailure('concurrent update')
-      // READ COMMITTED goes on with the newest version, and asks again whether it is wanted.
-      const next: Version | undefined = version.next
-      if (next === undefined || !where(next.value as Value)) return undefined
+      if (next === undefined) return undefined
       version = next
     }
   }
