@@ -1,11 +1,14 @@
 import { testDatabase } from '@switchback/test/support'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { COPY_SCRIPTS, HORIZON_SCRIPTS, SERIALIZABLE_SCRIPTS } from './copy-scripts.ts'
+import { COPY_SCRIPTS, HORIZON_SCRIPTS } from './copy-scripts.ts'
+import { INSERT_SCRIPTS } from './insert-scripts.ts'
 import { FENCE_SCRIPTS, LOCK_SCRIPTS, REPAIR_SCRIPTS } from './lock-scripts.ts'
-import { INSERT_SCRIPTS, RACE_SCRIPTS, ROW_SCRIPTS, SAVEPOINT_SCRIPTS } from './row-scripts.ts'
+import { RACE_SCRIPTS, ROW_SCRIPTS } from './row-scripts.ts'
 import { runOnModel } from './run-on-model.ts'
 import { type PostgresRunner, postgresRunner } from './run-on-postgres.ts'
+import { SAVEPOINT_SCRIPTS } from './savepoint-scripts.ts'
 import type { Outcome, Script } from './script.ts'
+import { SERIALIZABLE_SCRIPTS } from './serializable-scripts.ts'
 
 let database: Awaited<ReturnType<typeof testDatabase>>
 let postgres: PostgresRunner
