@@ -5,6 +5,7 @@ COPY migrations-registry/package.json migrations-registry/
 COPY sdk/package.json sdk/
 COPY server/package.json server/
 COPY test/package.json test/
+COPY bench/package.json bench/
 
 # The sources come after the dependencies, so that a change of code does not install again.
 FROM manifests AS build
@@ -28,5 +29,5 @@ RUN mkdir -p .switchback && chown node:node .switchback \
 USER node
 # Used only without DATABASE_URL: the bundled PostgreSQL keeps its data here.
 VOLUME /app/.switchback
-EXPOSE 4400
+EXPOSE 7410
 CMD ["switchback", "serve"]

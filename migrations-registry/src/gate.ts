@@ -24,6 +24,7 @@ export const BLOCKER_CODES = [
   'contract-sql-missing',
   'dependency',
   'target-unreachable',
+  'fence-held',
   'instance-not-drained',
   'instance-lapsed',
   'instance-missing-handlers',

@@ -41,7 +41,13 @@ export function parseDefinition(text: string, file: string): ParsedDefinition {
       }),
     }
   }
-  const value: unknown = document.toJS({ maxAliasCount: 20 })
+  let value: unknown
+  try {
+    value = document.toJS({ maxAliasCount: 20 })
+  } catch (error) {
+    const message = `not usable YAML: ${error instanceof Error ? error.message : String(error)}`
+    return { ok: false, problems: [{ file, line: 1, column: 1, path: '', message }] }
+  }
   const result = definitionSchema.safeParse(value, { reportInput: true })
   if (result.success) return { ok: true, definition: result.data }
   return {
@@ -78,7 +84,7 @@ function flatten(issue: Issue): Placed[] {
 function explain(issue: Issue, path: readonly PropertyKey[]): string {
   if (issue.code === 'unrecognized_keys') return `unknown field "${String(path.at(-1))}"`
   const { input } = issue
-  if (input === undefined) return `${issue.message}; found nothing`
+  if (input === undefined || input === null) return `${issue.message}; found nothing`
   const found =
     typeof input === 'object' ? (Array.isArray(input) ? 'a list' : 'a mapping') : JSON.stringify(input)
   return `${issue.message}; found ${found}`

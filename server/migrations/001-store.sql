@@ -2,7 +2,7 @@
 -- The metadata of Switchback itself. Everything that a server must still know after a crash is here.
 
 create table head (
-  only boolean primary key default true check (only),
+  single boolean primary key default true check (single),
   revision bigint not null default 0,
   audit_hash text not null default repeat('0', 64)
 );

@@ -1,3 +1,8 @@
+export { createDb, type Db } from './db/db.ts'
+export { migrateStore } from './db/migrate.ts'
+export { STORE_SCHEMA } from './db/store-schema.ts'
+export { createExecution, type ExecutionOptions } from './execution/execution.ts'
+export type { Execution } from './execution/execution-port.ts'
 export {
   type BundledPostgres,
   type BundledPostgresOptions,

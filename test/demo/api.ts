@@ -21,7 +21,12 @@ export interface Work {
   readonly kind: string
   readonly epoch: number
   readonly status: string
-  readonly progress: { readonly stage: string; readonly done?: number; readonly total?: number; readonly rate?: number }
+  readonly progress: {
+    readonly stage: string
+    readonly done?: number
+    readonly total?: number
+    readonly rate?: number
+  }
   readonly result?: Readonly<Record<string, unknown>>
 }
 export interface Incident {
@@ -29,8 +34,8 @@ export interface Incident {
   readonly title: string
   readonly alertToCommitMs?: number
   readonly alertToLastAckMs?: number
-  readonly lastAckAt?: string
-  readonly timeline: readonly { readonly at: string; readonly kind: string; readonly message: string }[]
+  readonly lastAckAt?: number
+  readonly timeline: readonly { readonly at: number; readonly kind: string; readonly message: string }[]
 }
 
 export class ApiError extends Error {
@@ -62,7 +67,8 @@ export class Api {
     })
     const text = await response.text()
     const json = text === '' ? undefined : JSON.parse(text)
-    if (!response.ok) throw new ApiError(response.status, `${method} ${path}: ${json?.detail ?? text}`, json?.blockers ?? [])
+    if (!response.ok)
+      throw new ApiError(response.status, `${method} ${path}: ${json?.detail ?? text}`, json?.blockers ?? [])
     return json as Result
   }
 

@@ -11,10 +11,14 @@ class InjectedError extends Error {
   override readonly name = 'InjectedError'
 }
 
-const settings = JSON.parse(process.env['RIDES_API'] ?? '{}') as AppSettings
+const settings = JSON.parse(process.env.RIDES_API ?? '{}') as AppSettings
 const send = (message: FromApp) => process.send?.(message)
 
-const pool = new pg.Pool({ connectionString: settings.databaseUrl, max: settings.concurrency + 4, application_name: settings.instance })
+const pool = new pg.Pool({
+  connectionString: settings.databaseUrl,
+  max: settings.concurrency + 4,
+  application_name: settings.instance,
+})
 const ledger = new Ledger(settings.instance)
 const paths = { old: { reads: 0, errors: 0 }, new: { reads: 0, errors: 0 } }
 let failingShare = 0
@@ -70,7 +74,8 @@ process.on('message', (message: ToApp) => {
   if (message.type === 'fail-new-reads') failingShare = message.share
   else if (message.type === 'pause') void traffic.pause().then(() => send({ type: 'paused' }))
   else if (message.type === 'resume') traffic.resume()
-  else if (message.type === 'ledger') send({ type: 'ledger', summary: ledger.summary(), records: ledger.records() })
+  else if (message.type === 'ledger')
+    send({ type: 'ledger', summary: ledger.summary(), records: ledger.records() })
   else void stop()
 })
 // The demo is gone: nothing of it may be left running.

@@ -44,26 +44,39 @@ export async function failAndRevert(stage: Stage, screen: Screen): Promise<Rever
     headers: { authorization: `Bearer ${stage.alertToken}`, 'content-type': 'application/json' },
     body: JSON.stringify(payload),
   })
-  screen.line(`alert: NewPathErrorRate, ${(rate * 100).toFixed(1)}% of new reads fail; answered ${response.status}`)
+  screen.line(
+    `alert: NewPathErrorRate, ${(rate * 100).toFixed(1)}% of new reads fail; answered ${response.status}`,
+  )
   if (!response.ok) throw new Error(`the alert was answered ${response.status}: ${await response.text()}`)
   const incident = await awaitIncident(stage)
   for (const app of stage.apps) app.tell({ type: 'fail-new-reads', share: 0 })
-  screen.line(pc.green(`reverted: commit after ${incident.alertToCommitMs} ms, last of 3 instances after ${incident.alertToLastAckMs} ms`))
+  screen.line(
+    pc.green(
+      `reverted: commit after ${incident.alertToCommitMs} ms, last of 3 instances after ${incident.alertToLastAckMs} ms`,
+    ),
+  )
   screen.plain(`          ${pc.bold(incident.id)} ${incident.title}`)
   for (const { at, kind, message } of incident.timeline) {
-    screen.plain(`          ${pc.dim(at.slice(11, 23))}  ${kind.padEnd(16)} ${message}`)
+    screen.plain(
+      `          ${pc.dim(new Date(at).toISOString().slice(11, 23))}  ${kind.padEnd(16)} ${message}`,
+    )
   }
   const { alertToCommitMs, alertToLastAckMs } = incident
-  if (alertToCommitMs === undefined || alertToLastAckMs === undefined) throw new Error('the incident has no times')
+  if (alertToCommitMs === undefined || alertToLastAckMs === undefined)
+    throw new Error('the incident has no times')
   return { alertToCommitMs, alertToLastAckMs }
 }
 
 async function awaitIncident(stage: Stage): Promise<Incident> {
   const deadline = Date.now() + 20_000
   for (;;) {
-    const { incidents } = await stage.api.call<{ incidents: Incident[] }>('GET', `/v1/incidents?migration=${ID}`)
+    const { incidents } = await stage.api.call<{ incidents: Incident[] }>(
+      'GET',
+      `/v1/incidents?migration=${ID}`,
+    )
     const newest = incidents[0]
-    if (newest?.lastAckAt !== undefined) return await stage.api.call<Incident>('GET', `/v1/incidents/${newest.id}`)
+    if (newest?.lastAckAt !== undefined)
+      return await stage.api.call<Incident>('GET', `/v1/incidents/${newest.id}`)
     if (Date.now() > deadline) throw new Error('the alert caused no revert that every instance acknowledged')
     await sleep(20)
   }
@@ -71,7 +84,12 @@ async function awaitIncident(stage: Stage): Promise<Incident> {
 
 /** An Alertmanager v4 notification, as Alertmanager 0.25 sends it. */
 function alertmanagerPayload({ state }: MigrationView, rate: number, startsAt: string) {
-  const labels = { alertname: 'NewPathErrorRate', migration: ID, epoch: String(state.epoch), severity: 'critical' }
+  const labels = {
+    alertname: 'NewPathErrorRate',
+    migration: ID,
+    epoch: String(state.epoch),
+    severity: 'critical',
+  }
   return {
     receiver: 'switchback',
     status: 'firing',

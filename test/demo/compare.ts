@@ -32,12 +32,21 @@ async function readNew(url: string): Promise<Map<string, Stored>> {
   try {
     const rows = new Map<string, Stored>()
     for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
-      const page = await client.query<{ user_id: string; bio: string | null; preferences: Stored['preferences']; created_at: Date }>(
+      const page = await client.query<{
+        user_id: string
+        bio: string | null
+        preferences: Stored['preferences']
+        created_at: Date
+      }>(
         'select user_id, bio, preferences, created_at from user_profiles where user_id > $1 order by user_id limit 20000',
         [after],
       )
       for (const row of page.rows) {
-        rows.set(row.user_id, { bio: row.bio, preferences: row.preferences, createdAt: row.created_at.getTime() })
+        rows.set(row.user_id, {
+          bio: row.bio,
+          preferences: row.preferences,
+          createdAt: row.created_at.getTime(),
+        })
         after = row.user_id
       }
       if (page.rows.length === 0) return rows
@@ -77,7 +86,9 @@ export async function compareAll(
       const value = Number(stored.get(record.key)?.preferences[instance] ?? 0)
       if (value < record.acknowledged) {
         writesLost++
-        example(`${record.key}: ${instance} was told that ${record.acknowledged} is written, stored is ${value}`)
+        example(
+          `${record.key}: ${instance} was told that ${record.acknowledged} is written, stored is ${value}`,
+        )
       }
     }
   }
@@ -103,7 +114,8 @@ export async function compareAll(
   return { rows: stored.size, writesLost, divergences, writtenSince, examples }
 }
 
-const sorted = (value: Readonly<Record<string, unknown>>) => JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+const sorted = (value: Readonly<Record<string, unknown>>) =>
+  JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 const same = (a: Stored, b: Stored): boolean =>
   a.bio === b.bio && a.createdAt === b.createdAt && sorted(a.preferences) === sorted(b.preferences)
@@ -122,10 +134,10 @@ async function* readArchive(file: string): AsyncGenerator<Stored & { key: string
     }
     const row = Object.fromEntries(header.map((name, i) => [name, fields[i] ?? null]))
     yield {
-      key: String(row['id']),
-      bio: row['bio'] ?? null,
-      preferences: JSON.parse(row['preferences'] ?? '{}'),
-      createdAt: new Date(String(row['created_at'])).getTime(),
+      key: String(row.id),
+      bio: row.bio ?? null,
+      preferences: JSON.parse(row.preferences ?? '{}'),
+      createdAt: new Date(String(row.created_at)).getTime(),
     }
   }
 }
@@ -136,7 +148,9 @@ function parseCsv(line: string): (string | null)[] {
   const pattern = /("(?:[^"]|"")*"|[^,]*)(?:,|$)/gy
   for (let match = pattern.exec(line); match !== null && fields.length < 100; match = pattern.exec(line)) {
     const field = match[1] ?? ''
-    fields.push(field === '' ? null : field.startsWith('"') ? field.slice(1, -1).replaceAll('""', '"') : field)
+    fields.push(
+      field === '' ? null : field.startsWith('"') ? field.slice(1, -1).replaceAll('""', '"') : field,
+    )
     if (pattern.lastIndex >= line.length && !match[0].endsWith(',')) break
   }
   return fields

@@ -26,7 +26,11 @@ export class Journey {
   }
 
   /** Advances as soon as the gate lets it, and waits until the migration stands at `phase`. */
-  async advanceTo(phase: string, step?: number, during?: (view: MigrationView) => Promise<void>): Promise<MigrationView> {
+  async advanceTo(
+    phase: string,
+    step?: number,
+    during?: (view: MigrationView) => Promise<void>,
+  ): Promise<MigrationView> {
     const deadline = Date.now() + STEP_TIMEOUT_MS
     let said = ''
     let asked = false
@@ -39,14 +43,16 @@ export class Journey {
       }
       if (state.work?.status === 'failed') throw new Error(`${state.work.kind} failed: ${state.work.error}`)
       if (Date.now() > deadline) {
-        throw new Error(`${phase} was not reached: ${view.gate.blockers.map((blocker) => blocker.message).join(' ')}`)
+        throw new Error(
+          `${phase} was not reached: ${view.gate.blockers.map((blocker) => blocker.message).join(' ')}`,
+        )
       }
       await during?.(view)
       this.#showWork(view)
-      const waiting = view.gate.blockers[0]?.message ?? ''
-      if (waiting !== said && waiting !== '' && !waiting.includes('is running')) {
-        said = waiting
-        this.#screen.line(pc.dim(`gate: ${waiting}`))
+      const blocker = view.gate.blockers.find(({ code }) => code !== 'work-running')
+      if (blocker !== undefined && blocker.code !== said) {
+        said = blocker.code
+        this.#screen.line(pc.dim(`gate: ${blocker.message}`))
       }
       if (view.gate.open && !asked) {
         // A gate that was open when it was looked at may have closed since: that is a blocker, not a fault.
@@ -71,7 +77,8 @@ export class Journey {
       const view = await this.#api.patiently(ID)
       const { work } = view.state
       if (work?.kind === kind && work.status === 'done') {
-        const result = view.works.find((entry) => entry.kind === kind && entry.status === 'done')?.result ?? {}
+        const result =
+          view.works.find((entry) => entry.kind === kind && entry.status === 'done')?.result ?? {}
         const facts = Object.entries(result).filter(([, value]) => typeof value === 'number')
         this.#screen.line(`${kind}: ${facts.map(([name, value]) => `${name} ${value}`).join(', ')}`)
         return view
@@ -87,7 +94,8 @@ export class Journey {
   #showWork(view: MigrationView): void {
     const work = view.works.find((entry) => entry.status === 'running')
     const { done, total } = work?.progress ?? {}
-    if (work !== undefined && done !== undefined && total !== undefined) this.#screen.bar(work.progress.stage, done, total)
+    if (work !== undefined && done !== undefined && total !== undefined)
+      this.#screen.bar(work.progress.stage, done, total)
   }
 
   /** Notes where the migration stands now; also called after a revert. */

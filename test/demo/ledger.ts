@@ -92,7 +92,15 @@ export class Ledger {
 
   summary(): LedgerSummary {
     const { instance, reads, writesAcknowledged, staleReads, injectedErrors, unexpectedErrors } = this
-    return { instance, reads, writesAcknowledged, staleReads, injectedErrors, unexpectedErrors, examples: this.#examples }
+    return {
+      instance,
+      reads,
+      writesAcknowledged,
+      staleReads,
+      injectedErrors,
+      unexpectedErrors,
+      examples: this.#examples,
+    }
   }
 
   records(): KeyRecord[] {

@@ -2,8 +2,9 @@
  * The main job, end to end: a real migration of a real PostgreSQL through its whole life, under traffic, with
  * an alert that switches the flags back, and proof that no write was lost.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import Table from 'cli-table3'
 import pc from 'picocolors'
 import { failAndRevert, type RevertTimes } from './breach.ts'
@@ -45,7 +46,9 @@ async function run(options: DemoOptions, stage: Stage, screen: Screen, started: 
 
   const revert = await failAndRevert(stage, screen)
   journey.arrived(await api.migration(ID))
-  await api.call('POST', `/v1/migrations/${ID}/rearm`, { reason: 'the cause of the failing reads is removed' })
+  await api.call('POST', `/v1/migrations/${ID}/rearm`, {
+    reason: 'the cause of the failing reads is removed',
+  })
   screen.line('re-armed: the cause is removed')
 
   await journey.advanceTo('backfill')
@@ -60,13 +63,13 @@ async function run(options: DemoOptions, stage: Stage, screen: Screen, started: 
   const contracted = await journey.advanceTo('contracted')
   journey.end()
 
-  const archive = contracted.works.find((work) => work.kind === 'contract')?.result?.['archive']
+  const archive = contracted.works.find((work) => work.kind === 'contract')?.result?.archive
   if (typeof archive !== 'string') throw new Error('contract named no archive')
   await Promise.all(stage.apps.map((app) => app.pause()))
   const ledgers = await Promise.all(stage.apps.map((app) => app.ledger()))
   const comparison = await compareAll(
     stage.target.url,
-    join(archive, 'users.csv.gz'),
+    join(archive, 'public.users.csv.gz'),
     ledgers.map(({ summary, records }) => ({ instance: summary.instance, records })),
     retired.state.since,
   )
@@ -79,8 +82,11 @@ async function run(options: DemoOptions, stage: Stage, screen: Screen, started: 
 /** Kills the server as soon as some of the backfill is done, and starts it again. */
 function killOnce(stage: Stage, screen: Screen) {
   let killed = false
-  return async (view: { works: readonly { kind: string; status: string; progress: { done?: number } }[] }) => {
-    const copied = view.works.find((work) => work.kind === 'backfill' && work.status === 'running')?.progress.done ?? 0
+  return async (view: {
+    works: readonly { kind: string; status: string; progress: { done?: number } }[]
+  }) => {
+    const copied =
+      view.works.find((work) => work.kind === 'backfill' && work.status === 'running')?.progress.done ?? 0
     if (killed || copied === 0) return
     killed = true
     await stage.server.kill()
@@ -98,10 +104,12 @@ function summarise(
   phases: readonly PhaseTime[],
   started: number,
 ): DemoResult {
-  const sum = (field: 'reads' | 'writesAcknowledged' | 'staleReads' | 'unexpectedErrors' | 'injectedErrors') =>
-    summaries.reduce((total, summary) => total + summary[field], 0)
+  const sum = (
+    field: 'reads' | 'writesAcknowledged' | 'staleReads' | 'unexpectedErrors' | 'injectedErrors',
+  ) => summaries.reduce((total, summary) => total + summary[field], 0)
   const { writesLost, divergences } = comparison
-  const ok = writesLost + divergences + sum('staleReads') + sum('unexpectedErrors') === 0 && sum('injectedErrors') > 0
+  const ok =
+    writesLost + divergences + sum('staleReads') + sum('unexpectedErrors') === 0 && sum('injectedErrors') > 0
   return {
     ok,
     rows: comparison.rows,
@@ -119,7 +127,12 @@ function summarise(
   }
 }
 
-function print(screen: Screen, summaries: readonly LedgerSummary[], comparison: Comparison, result: DemoResult): void {
+function print(
+  screen: Screen,
+  summaries: readonly LedgerSummary[],
+  comparison: Comparison,
+  result: DemoResult,
+): void {
   const verdict = (count: number) => (count === 0 ? pc.green('0') : pc.red(String(count)))
   const table = new Table({ style: { head: [], border: [] }, colAligns: ['left', 'right'] })
   table.push(
@@ -170,7 +183,9 @@ async function main(): Promise<number> {
     const result = await Promise.race([run(options, stage, screen, started), interruption])
     if (options.keep) {
       for (const app of stage.apps) app.tell({ type: 'resume' })
-      screen.plain(`\nStill running; Ctrl-C ends it.\n  console and API  ${stage.server.url}\n  admin token      ${stage.folder}/data/admin-token\n  target           ${stage.target.url}`)
+      screen.plain(
+        `\nStill running; Ctrl-C ends it.\n  console and API  ${stage.server.url}\n  admin token      ${stage.folder}/data/admin-token\n  target           ${stage.target.url}`,
+      )
       await interruption.catch(() => {})
     }
     await cleanup.run()

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { AppSettings, FromApp, PathCounts, ToApp } from './messages.ts'
 import type { KeyRecord, LedgerSummary } from './ledger.ts'
+import type { AppSettings, FromApp, PathCounts, ToApp } from './messages.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -46,7 +46,8 @@ export class ServerProcess {
     child.stderr?.on('data', keep)
     const deadline = Date.now() + 60_000
     while (!(await this.#isReady())) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the server did not start:\n${this.#output}`)
+      if (child.exitCode !== null || Date.now() > deadline)
+        throw new Error(`the server did not start:\n${this.#output}`)
       await sleep(50)
     }
   }
@@ -86,7 +87,11 @@ export class AppProcess {
   summary: LedgerSummary | undefined
   paths: PathCounts = { old: { reads: 0, errors: 0 }, new: { reads: 0, errors: 0 } }
   readonly #child: ChildProcess
-  readonly #waiting: { type: FromApp['type']; resolve: (message: FromApp) => void; reject: (error: Error) => void }[] = []
+  readonly #waiting: {
+    type: FromApp['type']
+    resolve: (message: FromApp) => void
+    reject: (error: Error) => void
+  }[] = []
   #errors = ''
 
   constructor(settings: AppSettings) {

@@ -34,13 +34,10 @@ export const oldPath = {
   },
   write: async (id: string, db: Queryable, change: ProfileChange): Promise<void> => {
     if (change.kind === 'create') {
-      await db.query('insert into users (id, email, bio, preferences, created_at) values ($1, $2, $3, $4, $5)', [
-        id,
-        `${id}@bimride.example`,
-        change.bio,
-        change.preferences,
-        change.createdAt,
-      ])
+      await db.query(
+        'insert into users (id, email, bio, preferences, created_at) values ($1, $2, $3, $4, $5)',
+        [id, `${id}@bimride.example`, change.bio, change.preferences, change.createdAt],
+      )
       return
     }
     await db.query('update users set bio = $2, preferences = preferences || $3 where id = $1', [

@@ -29,7 +29,11 @@ export class Screen {
     if (this.#quiet || !process.stdout.isTTY) return
     if (this.#bar === undefined) {
       this.#bar = new cliProgress.SingleBar(
-        { format: `          ${label} {bar} {percentage}% {value}/{total}`, hideCursor: true, clearOnComplete: true },
+        {
+          format: `          ${label} {bar} {percentage}% {value}/{total}`,
+          hideCursor: true,
+          clearOnComplete: true,
+        },
         cliProgress.Presets.shades_classic,
       )
       this.#bar.start(Math.max(total, 1), done)

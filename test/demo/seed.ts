@@ -2,10 +2,26 @@ import pg from 'pg'
 import { seededRandom, userId } from './random.ts'
 
 const BATCH = 5000
-const WORDS = ['night', 'river', 'driver', 'coffee', 'rickshaw', 'window', 'quiet', 'music', 'monsoon', 'bridge']
+const WORDS = [
+  'night',
+  'river',
+  'driver',
+  'coffee',
+  'rickshaw',
+  'window',
+  'quiet',
+  'music',
+  'monsoon',
+  'bridge',
+]
 
 /** Creates BimRide's table of users in the target and fills it from a seeded generator. */
-export async function seedUsers(url: string, rows: number, seed: number, onProgress: (done: number) => void): Promise<void> {
+export async function seedUsers(
+  url: string,
+  rows: number,
+  seed: number,
+  onProgress: (done: number) => void,
+): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -27,7 +43,9 @@ export async function seedUsers(url: string, rows: number, seed: number, onProgr
       for (let n = start; n < Math.min(start + BATCH, rows); n++) {
         ids.push(userId(seed, n))
         bios.push(random() < 0.1 ? null : Array.from({ length: 8 }, pick).join(' '))
-        preferences.push(JSON.stringify({ seat: pick(), talk: random() < 0.5, tip: Math.floor(random() * 20) }))
+        preferences.push(
+          JSON.stringify({ seat: pick(), talk: random() < 0.5, tip: Math.floor(random() * 20) }),
+        )
         created.push(new Date(1_600_000_000_000 + Math.floor(random() * 1.5e11)).toISOString())
       }
       await client.query(

@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BundledPostgres, startBundledPostgres } from '@switchback/server'
 import { Api } from './api.ts'
 import type { DemoOptions } from './options.ts'
-import { AppProcess, ServerProcess, freePort } from './processes.ts'
+import { AppProcess, freePort, ServerProcess } from './processes.ts'
 import type { Screen } from './screen.ts'
 import { seedUsers } from './seed.ts'
 
@@ -33,7 +33,8 @@ export class Cleanup {
   }
 
   async run(): Promise<void> {
-    for (const step of this.#steps.splice(0)) await step().catch((error: unknown) => console.error(String(error)))
+    for (const step of this.#steps.splice(0))
+      await step().catch((error: unknown) => console.error(String(error)))
   }
 }
 
@@ -55,10 +56,15 @@ export async function setUp(options: DemoOptions, screen: Screen, cleanup: Clean
   cleanup.add(() => rm(folder, { recursive: true, force: true }))
   await mkdir(join(folder, 'data'))
 
-  const target = await startBundledPostgres({ dataDir: join(folder, 'target'), settings: { max_connections: '100' } })
+  const target = await startBundledPostgres({
+    dataDir: join(folder, 'target'),
+    settings: { max_connections: '100' },
+  })
   cleanup.add(() => target.stop())
   screen.line(`target: PostgreSQL on port ${target.port}`)
-  await seedUsers(target.url, options.rows, options.seed, (done) => screen.bar('seeding users', done, options.rows))
+  await seedUsers(target.url, options.rows, options.seed, (done) =>
+    screen.bar('seeding users', done, options.rows),
+  )
   screen.line(`target: ${options.rows.toLocaleString('en')} users, seed ${options.seed}`)
 
   const server = new ServerProcess(await freePort(), {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger } from './ledger.ts'
 import type { AppSettings } from './messages.ts'
@@ -17,7 +18,9 @@ const HOT_KEYS = 40
 export function createTraffic(settings: AppSettings, profiles: Profiles, ledger: Ledger) {
   const { instance } = settings
   // Another seed per instance, so that the three do not walk in step.
-  const random = seededRandom(settings.seed ^ [...instance].reduce((sum, c) => sum * 31 + c.charCodeAt(0), 7))
+  const random = seededRandom(
+    settings.seed ^ [...instance].reduce((hash, c) => Math.imul(hash, 31) + c.charCodeAt(0), 7),
+  )
   const busy = new Set<string>()
   const own: string[] = []
   let counter = 0
@@ -27,7 +30,10 @@ export function createTraffic(settings: AppSettings, profiles: Profiles, ledger:
 
   /** Seeded users, a few of them hot: shared with the other instances. */
   const anyKey = () =>
-    userId(settings.seed, Math.floor(random() * (random() < 0.3 ? Math.min(HOT_KEYS, settings.rows) : settings.rows)))
+    userId(
+      settings.seed,
+      Math.floor(random() * (random() < 0.3 ? Math.min(HOT_KEYS, settings.rows) : settings.rows)),
+    )
 
   function change(kind: 'create' | 'update', key: string): ProfileChange {
     counter++
@@ -62,7 +68,7 @@ export function createTraffic(settings: AppSettings, profiles: Profiles, ledger:
   }
 
   async function create(): Promise<void> {
-    const key = userId(settings.seed ^ 0x5eed, Math.floor(random() * 2 ** 40))
+    const key = randomUUID()
     busy.add(key)
     try {
       const next = change('create', key)
@@ -89,7 +95,8 @@ export function createTraffic(settings: AppSettings, profiles: Profiles, ledger:
     const dice = random()
     if (dice < 0.03) return create()
     if (dice < 0.05) return remove()
-    const key = dice < 0.15 && own.length > 0 ? (own[Math.floor(random() * own.length)] ?? anyKey()) : anyKey()
+    const key =
+      dice < 0.15 && own.length > 0 ? (own[Math.floor(random() * own.length)] ?? anyKey()) : anyKey()
     // One operation per key at a time within an instance, so that its newest acknowledgement is well defined.
     if (busy.has(key)) return
     busy.add(key)

@@ -23,6 +23,11 @@ export async function findMigration(on: Queryable, id: string): Promise<StoredMi
   return rows[0]
 }
 
+/** Makes registrations of one id come one after the other. */
+export async function claimId(tx: Queryable, id: string): Promise<void> {
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 1))', [id])
+}
+
 /** Reads a migration and keeps others from changing it until the transaction ends. */
 export async function lockMigration(tx: Queryable, id: string): Promise<StoredMigration | undefined> {
   const { rows } = await tx.query<Row>(`select ${COLUMNS} from migrations where id = $1 for update`, [id])

@@ -19,7 +19,7 @@ import { messageOf, PostgresError, systemCode } from './postgres-error.ts'
 import { isRunning } from './process-table.ts'
 
 /** The only role of the bundled cluster. */
-export const SUPERUSER = 'switchback'
+export const SUPERUSER = 'postgres'
 
 const PASSWORD_FILE = 'switchback.password'
 const CHILD_ENV = { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin' }

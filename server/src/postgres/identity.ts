@@ -19,7 +19,7 @@ export type Identity =
   | { readonly kind: 'namespace'; readonly ids: UserIds }
 
 /** The user "nobody" everywhere; no account has to be created. */
-const NOBODY: UserIds = { uid: 65534, gid: 65534 }
+export const NOBODY: UserIds = { uid: 65534, gid: 65534 }
 const ROOT: UserIds = { uid: 0, gid: 0 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0
@@ -49,7 +49,7 @@ export function commandFor(
 const NAMESPACE = ['--user', `--map-user=${NOBODY.uid}`, `--map-group=${NOBODY.gid}`, '--']
 
 /** User namespaces need util-linux 2.36 and a kernel (or container) that allows them: so it is tried. */
-function namespacesWork(): boolean {
+export function namespacesWork(): boolean {
   const tried = spawnSync('unshare', [...NAMESPACE, 'id', '-u'], { encoding: 'utf8' })
   return tried.status === 0 && tried.stdout.trim() === String(NOBODY.uid)
 }

@@ -18,6 +18,10 @@ create table if not exists switchback.repairs (
   queued_at timestamptz not null default clock_timestamp(),
   attempts int not null default 0,
   last_error text,
+  -- The row was missing and has been copied: a delete with an older snapshot cannot have seen it, so the
+  -- key is looked at once more when every transaction from before this one is gone.
+  copied boolean not null default false,
+  settles_after xid8,
   primary key (migration, key, path)
 );
 
@@ -44,7 +48,8 @@ begin
   insert into switchback.repairs (migration, key, path, epoch, reason)
   values (p_migration, p_key, p_path, p_epoch, left(p_reason, 1000))
   on conflict (migration, key, path) do update
-    set epoch = excluded.epoch, reason = excluded.reason, queued_at = excluded.queued_at, last_error = null;
+    set epoch = excluded.epoch, reason = excluded.reason, queued_at = excluded.queued_at, last_error = null,
+        copied = false, settles_after = null;
 end
 $$;
 
@@ -61,3 +66,55 @@ grant execute on function
   switchback.queue_repair(text, text, text, bigint, text),
   switchback.repair_open(text, text, text)
 to public;
+
+-- What of these files is here already, so that preparing again touches no catalog under traffic.
+create table if not exists switchback.installed (
+  part text primary key,
+  checksum text not null
+);
+
+-- Applied statements of SQL files, each written in the transaction of its statement where there is one.
+-- Position -1 says that the whole file was applied in the epoch.
+create table if not exists switchback.statements (
+  migration text not null,
+  file text not null,
+  position int not null,
+  checksum text not null,
+  epoch bigint not null,
+  applied_at timestamptz not null default clock_timestamp(),
+  primary key (migration, file, position)
+);
+
+-- One copy of history: its bound was fixed when it began, and ranges up to the frontier have been handed out.
+create table if not exists switchback.copies (
+  migration text primary key,
+  epoch bigint not null,
+  mapping text not null,
+  -- Keys as text; an upper bound of null says that there was nothing to copy.
+  upper_key text[],
+  frontier text[],
+  total bigint not null,
+  began_at timestamptz not null default clock_timestamp()
+);
+
+-- Ranges (after_key, up_to_key] of a copy; done commits with the rows of the range.
+create table if not exists switchback.checkpoints (
+  id bigint generated always as identity primary key,
+  migration text not null,
+  after_key text[],
+  up_to_key text[] not null,
+  done boolean not null default false,
+  rows bigint not null default 0,
+  changed bigint not null default 0
+);
+create index if not exists checkpoints_open on switchback.checkpoints (migration) where not done;
+
+-- Rows that cannot be copied as they are; listed, not lost.
+create table if not exists switchback.failed_rows (
+  migration text not null,
+  key text not null,
+  sqlstate text not null,
+  error text not null,
+  failed_at timestamptz not null default clock_timestamp(),
+  primary key (migration, key)
+);

@@ -1,0 +1,36 @@
+/** npm run bench -- SUITE [--json]: measurements as ratios within one run, beside the peer. */
+import { parseArgs } from 'node:util'
+
+/** Result of a suite: ratios are what counts; the rest lets a person judge them. */
+export interface SuiteResult {
+  readonly suite: string
+  readonly ratios: Readonly<Record<string, number>>
+  readonly [detail: string]: unknown
+}
+
+const SUITES: Readonly<
+  Record<string, () => Promise<{ run: (say: (line: string) => void) => Promise<SuiteResult> }>>
+> = {
+  router: () => import('./suites/router.ts'),
+  transaction: () => import('./suites/transaction.ts'),
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { json: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  })
+  const name = positionals[0] ?? ''
+  const load = SUITES[name]
+  if (load === undefined || positionals.length !== 1) {
+    console.error(`npm run bench -- SUITE [--json], where SUITE is one of ${Object.keys(SUITES).join(', ')}`)
+    return 2
+  }
+  const suite = await load()
+  const result = await suite.run((line) => process.stderr.write(`${line}\n`))
+  if (values.json) console.log(JSON.stringify(result))
+  else console.log(JSON.stringify(result, null, 2))
+  return 0
+}
+
+process.exitCode = await main()

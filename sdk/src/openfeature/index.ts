@@ -1,0 +1,1 @@
+export { createProvider, type EvaluatingClient, type ProviderOptions } from './create-provider.ts'

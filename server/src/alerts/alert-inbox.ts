@@ -1,0 +1,146 @@
+import type { Signal } from '@switchback/migrations-registry'
+import type { Clock, NewId } from '../db/clock.ts'
+import type { Db, Queryable } from '../db/db.ts'
+import type { Incidents } from '../incidents/incidents.ts'
+import type { PhaseService } from '../phases/phase-service.ts'
+import type { AlertOutcome, Delivery, OpenAlert } from './alert-store.ts'
+import { claimAlert, insertAlert, saveOutcome } from './alert-store.ts'
+import type { DecidedAlert } from './decide-alert.ts'
+import { decideAlert } from './decide-alert.ts'
+
+interface AlertSender {
+  /** Id of the token. */
+  readonly id: string
+  readonly migrations?: readonly string[]
+}
+
+export interface AlertInbox {
+  /** Keeps the signals and wakes the processing; resolves once they are kept. */
+  receive(signals: readonly Signal[], sender: AlertSender): Promise<readonly Delivery[]>
+  /** Works off what is left to decide; resolves when nothing is, or what is left keeps failing. */
+  process(): Promise<void>
+  /** Looks from time to time for what a crashed server left behind. */
+  start(): void
+  /** Stops taking up alerts and waits for the one in hand. */
+  stop(): Promise<void>
+}
+
+export interface AlertInboxDeps {
+  readonly db: Db
+  readonly clock: Clock
+  readonly newId: NewId
+  readonly phases: Pick<PhaseService, 'get' | 'list' | 'command'>
+  readonly incidents: Pick<Incidents, 'alerted'>
+  readonly onDecided: (outcome: AlertOutcome) => void
+  readonly onFault: (error: unknown, alert: string | undefined) => void
+  readonly intervalMs: number
+}
+
+/**
+ * The way from a received alert to what is done about it. Receiving and deciding are apart: the sender gets
+ * its answer at once, and what was received survives a crash of this server.
+ */
+export function createAlertInbox(deps: AlertInboxDeps): AlertInbox {
+  const { db, clock, newId, phases, incidents, onDecided, onFault } = deps
+  let stopped = false
+  let running: Promise<void> | undefined
+  let again = false
+  let timer: NodeJS.Timeout | undefined
+
+  /** Decides one alert while holding its row, so that no other server takes it up. */
+  async function processOne(failed: readonly string[]): Promise<boolean> {
+    const done = await db.tx(async (tx) => {
+      const alert = await claimAlert(tx, failed)
+      if (alert === undefined) return undefined
+      try {
+        const decided = await decideAlert({ phases, clock }, alert)
+        for (const each of decided) await tellIncident(tx, alert, each)
+        const first = decided[0]
+        if (first === undefined) throw new Error(`nothing was decided about ${alert.id}`)
+        const explanation = decided.map(({ outcome }) => outcome.explanation).join(' ')
+        await saveOutcome(tx, alert.id, { ...first.outcome, explanation }, first.decidedAt)
+        return decided
+      } catch (cause) {
+        throw new AlertFault(alert.id, { cause })
+      }
+    })
+    for (const { outcome } of done ?? []) onDecided(outcome)
+    return done !== undefined
+  }
+
+  async function tellIncident(tx: Queryable, alert: OpenAlert, decided: DecidedAlert): Promise<void> {
+    const { outcome, decidedAt, committedAt } = decided
+    if (outcome.incident === undefined) return
+    const { name, source, summary, receivedAt } = alert.signal
+    await incidents.alerted(tx, {
+      incident: outcome.incident,
+      receivedAt,
+      decidedAt,
+      ...(committedAt === undefined ? {} : { committedAt }),
+      alert: { id: alert.id, name, source, ...(summary === undefined ? {} : { summary }) },
+      explanation: outcome.explanation,
+    })
+  }
+
+  async function processAll(): Promise<void> {
+    do {
+      again = false
+      // One alert that cannot be processed must not keep those behind it from reverting.
+      const failed: string[] = []
+      for (;;) {
+        if (stopped) return
+        try {
+          if (!(await processOne(failed))) break
+        } catch (error) {
+          const alert = error instanceof AlertFault ? error.alert : undefined
+          onFault(error instanceof AlertFault ? error.cause : error, alert)
+          if (alert === undefined) return
+          failed.push(alert)
+        }
+      }
+    } while (again)
+  }
+
+  function process(): Promise<void> {
+    again = true
+    running ??= Promise.resolve()
+      .then(processAll)
+      .finally(() => {
+        running = undefined
+        // Somebody asked after the last look, and before this was over.
+        if (again && !stopped) void process()
+      })
+    return running
+  }
+
+  return {
+    receive: async (signals, sender) => {
+      const deliveries: Delivery[] = []
+      for (const signal of signals) {
+        const scope = sender.migrations === undefined ? {} : { scope: sender.migrations }
+        deliveries.push(await insertAlert(db, { id: newId('alr'), signal, token: sender.id, ...scope }))
+      }
+      void process()
+      return deliveries
+    },
+    process,
+    start: () => {
+      timer ??= setInterval(() => void process(), deps.intervalMs).unref()
+      void process()
+    },
+    stop: async () => {
+      stopped = true
+      clearInterval(timer)
+      await running
+    },
+  }
+}
+
+class AlertFault extends Error {
+  readonly alert: string
+
+  constructor(alert: string, options: ErrorOptions) {
+    super(`alert ${alert} could not be processed`, options)
+    this.alert = alert
+  }
+}

@@ -1,0 +1,145 @@
+import { SIGNAL_REASONS } from '@switchback/migrations-registry'
+import { z } from 'zod'
+import type { Clock, NewId } from '../db/clock.ts'
+import type { Db } from '../db/db.ts'
+import { authorizeScope } from '../http/authenticate.ts'
+import { HttpProblem } from '../http/problem.ts'
+import type { Immutable, Route } from '../http/route.ts'
+import { route } from '../http/route.ts'
+import { idParams, limit, path, time } from '../http/schemas.ts'
+import type { AlertInbox } from './alert-inbox.ts'
+import type { StoredAlert } from './alert-store.ts'
+import { findAlert, listAlerts } from './alert-store.ts'
+import { alertmanagerSchema, signalsOfAlertmanager } from './receive-alertmanager.ts'
+import { plainAlertSchema, signalOfPlain } from './receive-plain.ts'
+
+const action = z.enum(['revert', 'pause', 'notify', 'none'])
+
+const receivedSchema = z
+  .object({
+    accepted: z.array(
+      z.object({
+        id: z.string(),
+        duplicate: z.boolean().describe('Whether this delivery was known already'),
+      }),
+    ),
+  })
+  .meta({ id: 'AlertsReceived' })
+
+const signalSchema = z.object({
+  source: z.string(),
+  name: z.string(),
+  status: z.enum(['firing', 'resolved']),
+  labels: z.record(z.string(), z.string()),
+  summary: z.string().optional(),
+  startedAt: time,
+  epoch: z.int().optional(),
+  path: path.optional(),
+  operation: z.enum(['read', 'write']).optional(),
+  measured: z
+    .object({ errorRate: z.number(), samples: z.int(), window: z.number().describe('Milliseconds') })
+    .optional(),
+})
+
+const alertSchema = z
+  .object({
+    id: z.string(),
+    signal: signalSchema,
+    receivedAt: time,
+    status: z.enum(['received', 'decided']),
+    migration: z.string().optional(),
+    action: action.optional().describe('What was done'),
+    reason: z.enum(SIGNAL_REASONS).optional(),
+    explanation: z.string().optional(),
+    incident: z.string().optional(),
+    duplicates: z.int().describe('How often the same delivery came again'),
+    decidedAt: time.optional(),
+  })
+  .meta({ id: 'Alert' })
+
+/** Without what is the inbox's own affair: the key by which deliveries are told apart. */
+function view({ signal, ...alert }: StoredAlert): Immutable<z.input<typeof alertSchema>> {
+  const { dedupKey: _, receivedAt: __, migration: ___, ...shown } = signal
+  return { ...alert, signal: shown }
+}
+
+export interface AlertRoutesDeps {
+  readonly db: Db
+  readonly clock: Clock
+  readonly newId: NewId
+  readonly inbox: Pick<AlertInbox, 'receive'>
+}
+
+/** Where alerts are delivered, and what came of them. */
+export function alertRoutes({ db, clock, newId, inbox }: AlertRoutesDeps): readonly Route[] {
+  const common = { tag: 'alerts' } as const
+  const receiving = {
+    ...common,
+    method: 'post',
+    permission: 'alert',
+    status: 202,
+    response: receivedSchema,
+  } as const
+  return [
+    route({
+      ...receiving,
+      path: '/v1/alerts',
+      summary: 'Delivers a measured error rate',
+      description: 'Answered as soon as it is kept; see GET /v1/alerts/{id} for what is made of it.',
+      body: plainAlertSchema,
+      handle: async ({ body }, { principal, raw }) => {
+        authorizeScope(principal, body.migration)
+        const signal = signalOfPlain(body, raw, clock(), newId('once'))
+        return { body: { accepted: await inbox.receive([signal], principal) } }
+      },
+    }),
+    route({
+      ...receiving,
+      path: '/v1/alerts/alertmanager',
+      summary: 'Receives the webhook of Alertmanager, version 4',
+      description:
+        'Each alert is kept by itself. The label `migration` says what it is about; without one, tripwires that match its labels do. Labels `epoch`, `path` and `operation` make it more exact.',
+      body: alertmanagerSchema,
+      handle: async ({ body }, { principal }) => ({
+        body: { accepted: await inbox.receive(signalsOfAlertmanager(body, clock()), principal) },
+      }),
+    }),
+    route({
+      ...common,
+      method: 'get',
+      path: '/v1/alerts',
+      permission: 'read',
+      summary: 'Alerts with what was decided and why, newest first',
+      query: z.strictObject({
+        migration: z.string().min(1).max(200).optional(),
+        action: action.optional(),
+        limit: limit(100),
+      }),
+      response: z.object({ alerts: z.array(alertSchema) }),
+      handle: async ({ query }) => {
+        const { migration, action: done } = query
+        const alerts = await listAlerts(db, {
+          limit: query.limit,
+          ...(migration === undefined ? {} : { migration }),
+          ...(done === undefined ? {} : { action: done }),
+        })
+        return { body: { alerts: alerts.map(view) } }
+      },
+    }),
+    route({
+      ...common,
+      method: 'get',
+      path: '/v1/alerts/{id}',
+      permission: 'read',
+      summary: 'One alert',
+      params: idParams,
+      response: alertSchema,
+      problems: [404],
+      handle: async ({ params: { id } }) => {
+        const alert = await findAlert(db, id)
+        if (alert === undefined) throw new HttpProblem('unknown-alert', `There is no alert "${id}".`)
+        return { body: view(alert) }
+      },
+    }),
+  ]
+}

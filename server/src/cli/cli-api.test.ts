@@ -1,0 +1,128 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { testStore } from '@switchback/test/support'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { registrationOf, type TestApi, testApi } from '../http/test-api.ts'
+import { runCli } from './cli.ts'
+
+const store = await testStore()
+const api: TestApi = testApi(store.db)
+const server = createServer(api.app)
+let url = ''
+let admin = ''
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  admin = await api.token('admin')
+})
+afterAll(async () => {
+  await new Promise((resolve) => server.close(resolve))
+  await api.stop()
+  await store.drop()
+})
+
+async function switchback(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = ''
+  let err = ''
+  const code = await runCli(args, {
+    version: '0',
+    serve: async () => 0,
+    worker: async () => 0,
+    terminal: {
+      out: (text) => {
+        out += text
+      },
+      err: (text) => {
+        err += text
+      },
+      isTty: false,
+      env: { SWITCHBACK_URL: url, SWITCHBACK_TOKEN: admin },
+      now: Date.now,
+      fetch,
+    },
+  })
+  return { code, out, err }
+}
+
+/** The output of a command that has to succeed. */
+async function output(...args: string[]): Promise<string> {
+  const { code, out, err } = await switchback(...args)
+  expect({ args, code, err }).toEqual({ args, code: 0, err: '' })
+  return out
+}
+
+const folder = fileURLToPath(
+  new URL('../../../migrations-registry/migrations/2026-11-user-profiles', import.meta.url),
+)
+
+test('a migration is registered, seen, advanced, and its refusals are told', async () => {
+  expect(await output('migrations', 'register', folder)).toMatch(/^user-profiles: planned, epoch 1/)
+  expect(await output('migrations')).toMatch(/\nuser-profiles +planned +1 +reads old, writes old/)
+  await api.fleet.register(registrationOf('i-1', 'user-profiles'))
+  expect(await output('status', 'user-profiles')).toMatch(/fleet +0 of 1 instances drained epoch 1/)
+  expect(await output('gate', 'user-profiles')).toContain('instance-not-drained')
+  const closed = await switchback('advance', 'user-profiles')
+  expect(closed.code).toBe(1)
+  expect(closed.err).toMatch(/The gate is closed\n[\s\S]*instance-not-drained +i-1/)
+  expect(await output('instances')).toMatch(/\ni-1 +rides-api +1\.0\.0 .*left +user-profiles 0 \[old new\]/)
+  expect(await output('instances', 'forget', 'i-1', '--reason', 'gone')).toBe('forgotten: i-1\n')
+  expect(await output('advance', 'user-profiles')).toMatch(
+    /^user-profiles: planned, epoch 1; .*, expand pending/,
+  )
+  expect(await switchback('status', 'nothing')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('There is no migration "nothing"'),
+  })
+})
+
+test('a migration in ramp is rolled out, paused, reverted and re-armed', async () => {
+  await api.ramped('ramped', 'rollout: [{ share: 10% }, { share: 100% }]\n')
+  expect(await output('rollout', 'ramped', '--share', '12.5%')).toMatch(/ramp 12\.5%/)
+  expect(await output('status', 'ramped')).toMatch(
+    /reads new-shadow 12\.5 \/ old-shadow 87\.5, writes dual-old/,
+  )
+  await output('pause', 'ramped')
+  expect(await output('status', 'ramped')).toContain('switchback pause ramped --off')
+  await output('pause', 'ramped', '--off')
+  expect(await output('override', 'ramped', '--read', 'old-shadow')).toMatch(/reads old-shadow,/)
+  expect(await output('override', 'ramped', '--read', 'phase')).toMatch(/reads new-shadow/)
+  expect(await output('revert', 'ramped', '--reason', 'empty bios')).toMatch(/^ramped: dual-write/)
+  expect(await output('status', 'ramped')).toMatch(
+    /latched +empty bios \(inc_.*; switchback rearm ramped to go on/,
+  )
+  const incidents = await output('incidents')
+  const id = /inc_\S+/.exec(incidents)?.[0] ?? ''
+  expect(await output('incidents', id)).toMatch(/reverted +ramp/)
+  expect(await output('rearm', 'ramped', '--reason', 'mended')).toMatch(/^ramped: dual-write/)
+  expect(await switchback('approve', 'ramped')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('Approval is not open'),
+  })
+  expect((await switchback('restore', 'ramped')).code).toBe(1)
+  expect((await switchback('retry', 'ramped')).code).toBe(1)
+})
+
+test('tokens, flags, alerts and the audit log', async () => {
+  const text = (
+    await output('token', 'create', '--name', 'ci', '--role', 'operator', '--migration', 'ramped')
+  ).trim()
+  expect(text).toMatch(/^sb_operator_/)
+  const { tokens } = JSON.parse(await output('token', 'list', '--json')) as {
+    tokens: { id: string; name: string }[]
+  }
+  const id = tokens.find(({ name }) => name === 'ci')?.id ?? ''
+  expect(await output('migrations', '--token', text)).not.toContain('user-profiles')
+  expect(await output('token', 'revoke', id)).toBe(`revoked: ${id}\n`)
+  expect(await switchback('status', '--token', text)).toMatchObject({ code: 1 })
+  expect(await output('token', 'list')).toMatch(new RegExp(`${id} +ci +operator +revoked`))
+  await fetch(`${url}/v1/flags`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ key: 'banner', description: 'a banner' }),
+  })
+  expect(await output('flags')).toMatch(/banner +yes +on +a banner/)
+  expect(await output('alerts')).toBe('No alerts.\n')
+  expect(await output('audit', '--limit', '2')).toMatch(/flag\.created +banner/)
+  expect(await output('audit', '--subject', id)).toMatch(/token\.revoked[\s\S]*token\.created/)
+})

@@ -1,0 +1,90 @@
+import type { Gate, MigrationConfig, MigrationState } from '@switchback/migrations-registry'
+import type { FleetInstance } from '../fleet/fleet-port.ts'
+import type { WorkProgress } from '../phases/phase-service.ts'
+import type { Time } from './terminal.ts'
+
+/** The parts of the server's answers that commands look at; `--json` prints the whole. */
+export interface MigrationView {
+  readonly id: string
+  readonly title: string
+  /** Without the history of routings, which nobody but the gate looks at. */
+  readonly state: Omit<MigrationState, 'history'>
+  readonly config: MigrationConfig
+  /** How far the fleet is; told of one migration only, like its gate and its works. */
+  readonly fleet?: {
+    readonly instances: number
+    readonly drained: number
+    readonly lapsed: readonly string[]
+  }
+  readonly gate?: Gate
+  readonly works?: readonly WorkView[]
+}
+
+export interface WorkView {
+  readonly kind: string
+  readonly epoch: number
+  readonly status: string
+  readonly progress: WorkProgress
+  readonly error?: string
+}
+
+export type InstanceView = Omit<FleetInstance, 'lastSeen' | 'leaseUntil' | 'registeredAt'> & {
+  readonly lastSeen: Time
+  readonly leaseUntil: Time
+}
+
+export interface InstancesView {
+  readonly instances: readonly InstanceView[]
+  /** Where the next page begins, if there is one. */
+  readonly next?: string
+}
+
+export interface FlagView {
+  readonly key: string
+  readonly enabled: boolean
+  readonly description: string
+  readonly defaultVariant: string
+  readonly requires?: { readonly migration: string; readonly phase: string }
+}
+
+export interface AlertView {
+  readonly id: string
+  readonly receivedAt: Time
+  readonly migration?: string
+  readonly action?: string
+  readonly reason?: string
+  readonly explanation?: string
+  readonly incident?: string
+  readonly source: string
+  readonly name: string
+}
+
+export interface IncidentView {
+  readonly id: string
+  readonly migration: string
+  readonly status: string
+  readonly title: string
+  readonly openedAt: Time
+  readonly alertToCommitMs?: number
+  readonly alertToLastAckMs?: number
+  readonly timeline?: readonly { readonly at: Time; readonly kind: string; readonly message: string }[]
+}
+
+export interface EventView {
+  readonly revision: number
+  readonly at: Time
+  readonly actor: string
+  readonly kind: string
+  readonly subject?: string | null
+  readonly detail?: Readonly<Record<string, unknown>>
+}
+
+export interface TokenView {
+  readonly id: string
+  readonly name: string
+  readonly role: string
+  readonly createdAt: Time
+  readonly expiresAt?: Time | null
+  readonly lastUsedAt?: Time | null
+  readonly revokedAt?: Time | null
+}

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock, NewId } from '../db/clock.ts'
+import type { Db } from '../db/db.ts'
+import { createEngine, type Engine } from '../engine/engine.ts'
+import type { WorkId } from '../engine/run-work.ts'
+import { createWorkRunner } from '../engine/run-work.ts'
+import { saveEnd, saveProgress } from '../engine/works-store.ts'
+import type { FleetReader } from '../fleet/fleet-port.ts'
+import { createPhaseService } from '../phases/create-phase-service.ts'
+import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-store.ts'
+import type { PhaseService, WorkProgress } from '../phases/phase-service.ts'
+import { createTargetFacts } from '../phases/target-facts.ts'
+import type { Targets } from './open-targets.ts'
+import type { ServerLog } from './server-log.ts'
+
+export interface WorkDeps {
+  readonly db: Db
+  readonly clock: Clock
+  readonly newId: NewId
+  readonly fleet: FleetReader
+  readonly reverts: RevertRecorder
+  readonly targets: Targets
+  readonly announce: (revision: number) => void
+  readonly onWorkProgress: (work: WorkId, progress: WorkProgress) => void
+  readonly log: ServerLog
+}
+
+const REPAIRS_AT_A_TIME = 200
+const LOOK_MS = 500
+
+/** The service that changes migrations and the engine that does their work; the same in server and worker. */
+export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; readonly engine: Engine } {
+  const { db, clock, newId, fleet, reverts, targets, announce, log } = deps
+  const onFault = (error: unknown, during: string) => log.warn({ err: error, during }, `failed: ${during}`)
+  const phases = createPhaseService({
+    store: createPhaseStore(db, fleet, reverts),
+    clock,
+    newId,
+    target: createTargetFacts(targets.executionFor, onFault),
+    announce,
+  })
+  const runner = createWorkRunner({
+    phases,
+    executionFor: targets.executionFor,
+    instancesOf: ({ definition }) => fleet.factsFor(db, definition.id, definition.apps),
+    works: {
+      progress: async (work, progress) => {
+        await saveProgress(db, work, progress, clock())
+        deps.onWorkProgress(work, progress)
+      },
+      end: (work, end) => saveEnd(db, work, end, clock()),
+    },
+    clock,
+    delay: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
+    onFault,
+  })
+  const engine = createEngine({
+    phases,
+    runner,
+    repair: ({ definition }) =>
+      targets.executionFor(definition.target).repairSome(definition, REPAIRS_AT_A_TIME),
+    onFault,
+    intervalMs: LOOK_MS,
+  })
+  return { phases, engine }
+}

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { hostname } from 'node:os'
+import type { Logger } from 'pino'
+import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createAudit } from '../audit/audit.ts'
+import type { Config } from '../config/config.ts'
+import { worksOf } from '../engine/works-store.ts'
+import { createFlags } from '../flags/flags.ts'
+import { createFleet } from '../fleet/fleet.ts'
+import { createHealth } from '../health/health.ts'
+import { storeChecks } from '../health/store-checks.ts'
+import { apiRoutes } from '../http/api-routes.ts'
+import { createApp } from '../http/create-app.ts'
+import { createIncidents } from '../incidents/incidents.ts'
+import { createMetrics } from '../metrics/metrics.ts'
+import { createRevisions } from '../push/create-revisions.ts'
+import { createPush, type Push } from '../push/push.ts'
+import { createSnapshots } from '../push/snapshots.ts'
+import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
+import { createTokens } from '../tokens/tokens.ts'
+import { composeWork } from './compose-work.ts'
+import { createNewId } from './new-id.ts'
+import { openStore } from './open-store.ts'
+import { openTargets } from './open-targets.ts'
+import { registerFolder } from './register-folder.ts'
+import { Shutdown } from './shutdown.ts'
+
+export interface RunningServer {
+  readonly url: string
+  /** Stops taking requests, ends work at a safe point, and closes what was opened; in this order. */
+  stop(): Promise<void>
+}
+
+const ALERT_LOOK_MS = 1000
+const READY_TIMEOUT_MS = 2000
+
+/** Starts a server: the store, the fleet, the engine, the API and the sockets. */
+export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
+  const clock = Date.now
+  const newId = createNewId(clock)
+  const shutdown = new Shutdown(log)
+  try {
+    const { db, bundled, close } = await openStore(config, log)
+    shutdown.add('store', close)
+    const revisions = await createRevisions({
+      db,
+      log,
+      ...(config.redisUrl === undefined ? {} : { redisUrl: config.redisUrl }),
+      pollMs: config.pollMs,
+    })
+    shutdown.add('revisions', () => revisions.stop())
+    const announce = (revision: number) => revisions.announce(revision)
+    const tokens = createTokens({ db, clock, newId, randomBytes })
+    const admin = await bootstrapAdmin({
+      db,
+      clock,
+      tokens,
+      dataDir: config.dataDir,
+      ...(config.adminToken === undefined ? {} : { adminToken: config.adminToken }),
+    })
+    if (admin.kind === 'written') log.info({ file: admin.file }, 'an admin token was made')
+
+    const { heartbeatMs, leaseMs } = config
+    const server = `${hostname()}:${config.port}`
+    const fleet = createFleet({ db, clock, server, log, heartbeatMs, leaseMs, announce })
+    shutdown.add('fleet', () => fleet.stop())
+    const incidents = createIncidents({ db, clock, fleet })
+    const targets = await openTargets(config, bundled, clock, log)
+    shutdown.add('targets', () => targets.close())
+    let push: Push | undefined
+    const { phases, engine } = composeWork({
+      db,
+      clock,
+      newId,
+      fleet,
+      reverts: incidents,
+      targets,
+      announce,
+      onWorkProgress: (work, progress) => push?.progress({ ...work, progress }),
+      log,
+    })
+    shutdown.add('engine', () => engine.stop())
+    const metrics = createMetrics({ db, clock })
+    const inbox = createAlertInbox({
+      db,
+      clock,
+      newId,
+      phases,
+      incidents,
+      onDecided: (outcome) => metrics.alertDecided(outcome),
+      onFault: (error, alert) =>
+        log.warn({ err: error, alert }, 'an alert could not be decided; trying again'),
+      intervalMs: ALERT_LOOK_MS,
+    })
+    shutdown.add('alerts', () => inbox.stop())
+    const snapshots = createSnapshots({ db })
+    const routes = apiRoutes({
+      db,
+      clock,
+      newId,
+      phases,
+      fleet,
+      incidents,
+      tokens,
+      inbox,
+      snapshots,
+      works: (migration) => worksOf(db, migration),
+      flags: createFlags({ db, clock, announce }),
+      audit: createAudit({ db }),
+    })
+    const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
+    const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+    const httpServer = createServer(app)
+    // Closed after the push: its sockets are connections of this server too.
+    shutdown.add('http', async () => {
+      if (!httpServer.listening) return
+      httpServer.close()
+      httpServer.closeIdleConnections()
+      await once(httpServer, 'close')
+    })
+    push = await createPush({
+      httpServer,
+      db,
+      auth: (token) => tokens.authenticate(token),
+      fleet,
+      snapshots,
+      revisions,
+      telemetry: (_instance, batch) => metrics.telemetry(batch),
+      log,
+    })
+    const pushed = push
+    shutdown.add('push', () => pushed.stop())
+    revisions.onRevision(() => engine.wake())
+    fleet.onProgress((migrations) => {
+      engine.wake()
+      incidents
+        .observeProgress(migrations)
+        .catch((error: unknown) => log.warn({ err: error }, 'acks of a revert could not be noted'))
+    })
+    if (config.migrationsDir !== undefined) await registerFolder(config.migrationsDir, phases, log)
+
+    httpServer.listen(config.port, config.host)
+    await once(httpServer, 'listening')
+    inbox.start()
+    engine.wake()
+    const address = httpServer.address()
+    const port = typeof address === 'object' && address !== null ? address.port : config.port
+    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+    log.info({ url }, 'the server is ready')
+    return {
+      url,
+      stop: () => {
+        health.stopping()
+        return shutdown.run()
+      },
+    }
+  } catch (error) {
+    await shutdown.run()
+    throw error
+  }
+}

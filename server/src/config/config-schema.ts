@@ -1,0 +1,60 @@
+import { z } from 'zod'
+
+const number = (name: string, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `expected a whole number for ${name}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `expected ${min} to ${max}`)
+
+const url = (...protocols: string[]) =>
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
+      `expected a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    )
+
+export const postgresUrl = url('postgres:', 'postgresql:')
+
+/** Every setting, with what it means; `docs/configuration.md` is made from this. */
+export const configSchema = z.object({
+  DATABASE_URL: postgresUrl
+    .optional()
+    .describe('PostgreSQL for the store. Without it, a bundled PostgreSQL runs in the data folder.'),
+  REDIS_URL: url('redis:', 'rediss:')
+    .optional()
+    .describe('Redis by which several servers tell each other of changes. Without it they poll the store.'),
+  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
+  PORT: number('a port', 0, 65_535).default(7410).describe('Port to listen on; 0 takes a free one.'),
+  SWITCHBACK_DATA: z
+    .string()
+    .min(1)
+    .default('./.switchback')
+    .describe('Folder for the bundled PostgreSQL, archives and the first admin token.'),
+  SWITCHBACK_ADMIN_TOKEN: z
+    .string()
+    .min(24, 'expected at least 24 characters')
+    .optional()
+    .describe('Admin token to begin with. Without it one is made and written to `<data>/admin-token`.'),
+  MIGRATIONS_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Folder whose migrations are registered at start, one folder each.'),
+  HEARTBEAT_MS: number('milliseconds', 10, 600_000)
+    .default(5_000)
+    .describe('How often instances renew their lease, in ms.'),
+  LEASE_MS: number('milliseconds', 20, 3_600_000)
+    .default(15_000)
+    .describe(
+      'How long an instance counts as alive without being heard of, in ms; at least twice HEARTBEAT_MS.',
+    ),
+  POLL_MS: number('milliseconds', 10, 60_000)
+    .default(1_000)
+    .describe('How often the store is asked for changes made by other servers, in ms.'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('What is logged.'),
+})

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import { parseConfig } from './config.ts'
+import { renderConfigTable } from './config-table.ts'
+
+test('an empty environment is enough', () => {
+  const parsed = parseConfig({})
+  expect(parsed).toEqual({
+    ok: true,
+    config: {
+      host: '127.0.0.1',
+      port: 7410,
+      dataDir: './.switchback',
+      heartbeatMs: 5000,
+      leaseMs: 15_000,
+      pollMs: 1000,
+      logLevel: 'info',
+      targets: {},
+    },
+  })
+  expect(parsed.ok && Object.isFrozen(parsed.config)).toBe(true)
+})
+
+test('targets are named by their variables', () => {
+  const parsed = parseConfig({ TARGET_MAIN_URL: 'postgres://a/b', TARGET_USER_DATA_URL: 'postgresql://c/d' })
+  expect(parsed.ok && parsed.config.targets).toEqual({
+    main: 'postgres://a/b',
+    'user-data': 'postgresql://c/d',
+  })
+})
+
+test('all problems are reported together, and no value with them', () => {
+  const secret = 'hunter2'
+  const parsed = parseConfig({
+    PORT: '70000',
+    LOG_LEVEL: 'loud',
+    DATABASE_URL: `mysql://root:${secret}@db/x`,
+    TARGET_MAIN_URL: secret,
+    SWITCHBACK_ADMIN_TOKEN: secret,
+    HEARTBEAT_MS: 'often',
+  })
+  const problems = parsed.ok ? [] : parsed.problems
+  expect(problems.map((problem) => problem.name).sort()).toEqual([
+    'DATABASE_URL',
+    'HEARTBEAT_MS',
+    'LOG_LEVEL',
+    'PORT',
+    'SWITCHBACK_ADMIN_TOKEN',
+    'TARGET_MAIN_URL',
+  ])
+  expect(JSON.stringify(problems)).not.toContain(secret)
+})
+
+test('a lease that one late heartbeat would end is refused', () => {
+  expect(parseConfig({ HEARTBEAT_MS: '1000', LEASE_MS: '1500' })).toMatchObject({
+    ok: false,
+    problems: [{ name: 'LEASE_MS' }],
+  })
+})
+
+test('a variable that is set to nothing counts as not set', () => {
+  expect(parseConfig({ REDIS_URL: '', PORT: '' })).toMatchObject({ ok: true, config: { port: 7410 } })
+})
+
+test('docs/configuration.md is current', async () => {
+  await expect(renderConfigTable()).toMatchFileSnapshot('../../../docs/configuration.md')
+})

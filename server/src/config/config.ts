@@ -1,0 +1,75 @@
+import { configSchema, postgresUrl } from './config-schema.ts'
+
+/** What the server is told from outside; frozen, and never read from the environment again. */
+export interface Config {
+  readonly databaseUrl?: string
+  readonly redisUrl?: string
+  readonly host: string
+  readonly port: number
+  readonly dataDir: string
+  readonly adminToken?: string
+  readonly migrationsDir?: string
+  readonly heartbeatMs: number
+  readonly leaseMs: number
+  readonly pollMs: number
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  /** Connections of the databases that migrations change, by the name that definitions use. */
+  readonly targets: Readonly<Record<string, string>>
+}
+
+interface ConfigProblem {
+  readonly name: string
+  readonly message: string
+}
+
+export type ParsedConfig =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+
+const TARGET = /^TARGET_([A-Z][A-Z0-9_]*)_URL$/
+
+/**
+ * Parses the environment; all problems are reported at once, and no value is repeated in them, for values
+ * may be secrets. A variable that is set to nothing counts as not set.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): ParsedConfig {
+  const given = Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => (entry[1] ?? '') !== ''),
+  )
+  const parsed = configSchema.safeParse(given)
+  const problems: ConfigProblem[] = (parsed.error?.issues ?? []).map((issue) => ({
+    name: String(issue.path[0]),
+    message: issue.message,
+  }))
+  const targets: Record<string, string> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const target = TARGET.exec(name)?.[1]
+    if (target === undefined) continue
+    const result = postgresUrl.safeParse(value)
+    if (result.success) targets[target.toLowerCase().replaceAll('_', '-')] = value
+    else problems.push({ name, message: result.error.issues[0]?.message ?? 'not a URL' })
+  }
+  if (parsed.data !== undefined && parsed.data.LEASE_MS < 2 * parsed.data.HEARTBEAT_MS) {
+    problems.push({
+      name: 'LEASE_MS',
+      message: 'expected at least twice HEARTBEAT_MS, or one late heartbeat ends a lease',
+    })
+  }
+  if (parsed.data === undefined || problems.length > 0) return { ok: false, problems }
+  const { data } = parsed
+  const config: Config = {
+    host: data.HOST,
+    port: data.PORT,
+    dataDir: data.SWITCHBACK_DATA,
+    heartbeatMs: data.HEARTBEAT_MS,
+    leaseMs: data.LEASE_MS,
+    pollMs: data.POLL_MS,
+    logLevel: data.LOG_LEVEL,
+    targets: Object.freeze(targets),
+    ...(data.DATABASE_URL === undefined ? {} : { databaseUrl: data.DATABASE_URL }),
+    ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
+    ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
+    ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
+  }
+  return { ok: true, config: Object.freeze(config) }
+}

@@ -1,0 +1,259 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { definitionSchema } from '@switchback/migrations-registry'
+import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
+import type pg from 'pg'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createExecution } from './execution.ts'
+import type { Execution, WorkOrder } from './execution-port.ts'
+
+let database: TestDatabase
+let execution: Execution
+let pool: pg.Pool
+let archiveDir: string
+
+const definition = definitionSchema.parse({
+  id: 'profiles',
+  title: 'x',
+  copy: { from: 'users', to: 'profiles', key: { user_id: 'id' }, columns: { bio: 'bio', tags: 'tags' } },
+})
+const order = (contract: string, more: Partial<WorkOrder> = {}): WorkOrder => ({
+  definition,
+  sql: { expand: '', contract },
+  epoch: 9,
+  signal: new AbortController().signal,
+  report: () => undefined,
+  heldBackBy: () => undefined,
+  committing: async () => undefined,
+  ...more,
+})
+const DROP = 'alter table users drop column bio, drop column tags'
+
+beforeEach(async () => {
+  database = await testDatabase()
+  pool = database.pool
+  // The role of the test server is named like our schema, which "$user" would find first.
+  pool.options.onConnect = (client) => client.query('set search_path to public').then(() => undefined)
+  archiveDir = await mkdtemp(join(tmpdir(), 'switchback-archive-'))
+  execution = createExecution({
+    url: database.url,
+    log: { warn: () => undefined },
+    archiveDir,
+    clock: Date.now,
+  })
+  await execution.prepare('profiles')
+  await pool.query(`
+    create table users (id serial primary key, name text not null, bio text, tags text[] not null default '{}');
+    create index users_bio on users (bio);
+    create table profiles (user_id int primary key, bio text, tags text[]);
+    insert into users (name, bio, tags)
+      select 'user ' || i, case i % 3 when 0 then null when 1 then '' else E'line\\n"' || i || '", é' end,
+             array['a,b', null, i::text] from generate_series(1, 300) i;
+    insert into profiles select id, bio, tags from users`)
+})
+afterEach(async () => {
+  await execution.end()
+  await database.drop()
+  await rm(archiveDir, { recursive: true, force: true })
+})
+
+const all = async (table = 'users'): Promise<unknown[]> =>
+  (await pool.query(`select * from ${table} order by 1`)).rows
+const columns = async (): Promise<string[]> =>
+  (
+    await pool.query(
+      `select attname from pg_attribute where attrelid = 'users'::regclass and attnum > 0 and not attisdropped`,
+    )
+  ).rows.map(({ attname }) => attname)
+
+test('what goes is archived and proven before it goes, and restore brings it back', async () => {
+  const before = await all()
+  let atCommit: string[] = []
+  const outcome = await execution.run(
+    'contract',
+    order(DROP, {
+      committing: async () => {
+        atCommit = [...(await columns()), ...(await readdir(join(archiveDir, 'profiles', 'epoch-9')))]
+      },
+    }),
+  )
+  expect(atCommit).toEqual(['id', 'name', 'bio', 'tags', 'manifest.json', 'public.users.csv.gz'])
+  expect(await columns()).toEqual(['id', 'name'])
+  expect(outcome.detail).toMatchObject({ tables: [{ name: 'users', rows: 300 }] })
+  const csv = gunzipSync(
+    await readFile(join(archiveDir, 'profiles', 'epoch-9', 'public.users.csv.gz')),
+  ).toString()
+  expect(
+    csv.startsWith('id,bio,tags\n1,"","{""a,b"",NULL,1}"\n2,"line\n""2"", é","{""a,b"",NULL,2}"\n3,,'),
+  ).toBe(true)
+
+  // Life goes on: a row is renamed, one goes, one comes.
+  await pool.query(
+    `update users set name = 'renamed' where id = 1; delete from users where id = 2; insert into users (name) values ('late')`,
+  )
+  const restored = await execution.run('restore', order(DROP, { epoch: 10 }))
+  expect(restored.detail).toMatchObject({ rows: 299 })
+  const expected = (before as { id: number; name: string }[])
+    .filter(({ id }) => id !== 2)
+    .map((row) => (row.id === 1 ? { ...row, name: 'renamed' } : row))
+  expect(await all()).toEqual([...expected, { id: 301, name: 'late', bio: null, tags: [] }])
+  expect(
+    (await pool.query(`select indisvalid from pg_index where indexrelid = to_regclass('users_bio')`))
+      .rowCount,
+  ).toBe(1)
+
+  // Its report was lost: once more does not undo what was written since.
+  await pool.query(`update users set bio = 'written since' where id = 1`)
+  await execution.run('restore', order(DROP, { epoch: 10 }))
+  expect((await pool.query('select bio from users where id = 1')).rows).toEqual([{ bio: 'written since' }])
+
+  // And contract may run again, with an archive of its own.
+  await execution.run('contract', order(DROP, { epoch: 12 }))
+  expect(await columns()).toEqual(['id', 'name'])
+  await execution.run('restore', order(DROP, { epoch: 13 }))
+  expect((await pool.query('select bio from users where id = 1')).rows).toEqual([{ bio: 'written since' }])
+})
+
+test('a whole table comes back with its keys, constraints, indexes and numbering', async () => {
+  await pool.query(
+    'alter table users add check (id > 0); create table log (line text); insert into log values (1), (1)',
+  )
+  const before = await all()
+  const contract = 'drop table users; drop table log'
+  await execution.run('contract', order(contract))
+  expect((await pool.query(`select to_regclass('users') as t`)).rows).toEqual([{ t: null }])
+  await pool.query('delete from profiles where user_id = 5')
+  await execution.run('restore', order(contract, { epoch: 10 }))
+  expect(await all()).toEqual((before as { id: number }[]).filter(({ id }) => id !== 5))
+  expect(await all('log')).toEqual([{ line: '1' }, { line: '1' }])
+  expect((await pool.query(`insert into users (name) values ('next') returning id`)).rows).toEqual([
+    { id: 301 },
+  ])
+  await expect(pool.query(`insert into users (id, name) values (-1, 'x')`)).rejects.toThrow('check')
+  await expect(pool.query(`insert into users (id, name) values (1, 'x')`)).rejects.toThrow('users_pkey')
+})
+
+test('dependents that contract.sql does not drop itself block it, and are named', async () => {
+  await pool.query(`
+    create view bios as select bio from users;
+    create materialized view tagged as select id from users where tags <> '{}';
+    create function longest() returns int language sql begin atomic select max(length(bio)) from users; end;
+    alter table users add bio_length int generated always as (length(bio)) stored;
+    alter table users enable row level security;
+    create policy own_bio on users using (bio is not null);
+    create table pets (owner int references users (id))`)
+  const failed = await execution.run('contract', order(DROP)).catch((error: Error) => error.message)
+  for (const name of [
+    'view bios',
+    'materialized view tagged',
+    'function longest()',
+    'bio_length',
+    'policy own_bio',
+  ])
+    expect(failed).toContain(name)
+  expect(failed).not.toContain('pets')
+  expect(await columns()).toContain('bio')
+  expect(await readdir(archiveDir)).toEqual([])
+  const table = await execution
+    .run('contract', order('drop table users'))
+    .catch((error: Error) => error.message)
+  expect(table).toContain('pets_owner_fkey')
+  expect(table).not.toContain('policy')
+  // Dropping them first is the way.
+  await execution.run(
+    'contract',
+    order(`drop view bios; drop materialized view tagged; drop function longest(); drop policy own_bio on users;
+      alter table users drop column bio_length; ${DROP}`),
+  )
+  expect(await columns()).toEqual(['id', 'name'])
+})
+
+test('what changes between archive and drop is archived anew before it goes', async () => {
+  const holder = await pool.connect()
+  const writer = await pool.connect()
+  const waiting = async (query: string) =>
+    (
+      await pool.query(
+        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like $1`,
+        [query],
+      )
+    ).rowCount
+  try {
+    let locked: Promise<unknown> | undefined
+    const running = execution.run(
+      'contract',
+      order(DROP, {
+        report: ({ stage }) => {
+          if (stage === 'archiving users') {
+            locked ??= holder.query('begin; lock table users in access exclusive mode')
+          }
+        },
+      }),
+    )
+    await waitFor(() => waiting('copy %'))
+    await locked
+    const change = `update users set bio = 'at the last moment' where id = 2; commit`
+    const files = await readdir(join(archiveDir, 'profiles', 'epoch-9'))
+    if (files.includes('manifest.json')) {
+      // The export was quicker than our lock: what waits is the comparison.
+      await holder.query(change)
+    } else {
+      // The writer waits for the export, and the comparison for the writer.
+      const writing = writer.query('begin; lock table users in access exclusive mode')
+      await waitFor(() => waiting('%lock table%'))
+      await holder.query('commit')
+      await writing
+      await writer.query(change)
+    }
+    await running
+  } finally {
+    holder.release()
+    writer.release()
+  }
+  expect(await columns()).toEqual(['id', 'name'])
+  await execution.run('restore', order(DROP, { epoch: 10 }))
+  expect((await pool.query('select bio from users where id = 2')).rows).toEqual([
+    { bio: 'at the last moment' },
+  ])
+})
+
+test('called off before the first drop, nothing is dropped; begun, it is finished with the archive from before', async () => {
+  const contract = `create table marker (); ${DROP}; select 1 / (select count(*) from gate)`
+  await pool.query('create table gate (x int)')
+  await expect(
+    execution.run(
+      'contract',
+      order(contract, {
+        committing: async () => {
+          throw new Error('the migration has moved on')
+        },
+      }),
+    ),
+  ).rejects.toThrow('moved on')
+  expect(await columns()).toContain('bio')
+  await expect(execution.run('contract', order(contract))).rejects.toThrow('division by zero')
+  expect(await columns()).toEqual(['id', 'name'])
+  const manifest = await readFile(join(archiveDir, 'profiles', 'epoch-9', 'manifest.json'), 'utf8')
+  await pool.query('insert into gate values (1)')
+  expect((await execution.run('contract', order(contract))).detail).toMatchObject({
+    statements: 1,
+    appliedBefore: 2,
+  })
+  expect(await readFile(join(archiveDir, 'profiles', 'epoch-9', 'manifest.json'), 'utf8')).toBe(manifest)
+})
+
+test('a damaged archive is found before the schema is touched, a missing one before anything more is dropped', async () => {
+  await execution.run('contract', order(DROP))
+  const path = join(archiveDir, 'profiles', 'epoch-9', 'public.users.csv.gz')
+  const whole = await readFile(path)
+  await writeFile(path, whole.subarray(0, whole.length - 20))
+  await expect(execution.run('restore', order(DROP, { epoch: 10 }))).rejects.toMatchObject({
+    code: 'archive-failed',
+  })
+  expect(await columns()).toEqual(['id', 'name'])
+  await writeFile(path, whole)
+  await execution.run('restore', order(DROP, { epoch: 10 }))
+  expect(await columns()).toEqual(['id', 'name', 'bio', 'tags'])
+})

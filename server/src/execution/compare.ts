@@ -1,0 +1,133 @@
+import { quoteIdent } from '../db/db.ts'
+import { type Key, keyArray, type Range, rangeParams, type Side, within } from './keyset.ts'
+import type { MappedColumn, Mapping } from './mapping.ts'
+import type { ReverseMapping } from './reverse-mapping.ts'
+import { differs } from './table-columns.ts'
+import type { Connection, Sql } from './target.ts'
+
+/** Two tables and who leads: the leader's values are what the other one should have. */
+export type Pair =
+  | { readonly mapping: Mapping; readonly leader: 'old' }
+  | { readonly mapping: Mapping; readonly leader: 'new'; readonly reverse: ReverseMapping }
+
+export interface Difference {
+  readonly key: Key
+  /** What the path that follows has: no row, a row too many, or other values. */
+  readonly kind: 'missing' | 'extra' | 'differs'
+  readonly columns: readonly string[]
+}
+
+/** Condition for a list of keys, passed as one array of text for each part. */
+export const among = (side: Side, first: number): string =>
+  `(${side.keys.join(', ')}) in (select ${side.types.map((type, i) => `p${i}::${type}`).join(', ')} from unnest(${side.types
+    .map((_, i) => `$${first + i}::text[]`)
+    .join(', ')}) as keys(${side.types.map((_, i) => `p${i}`).join(', ')}))`
+
+/** Parameters for `among`. */
+export const keyParams = (keys: readonly Key[], parts: number): readonly string[][] =>
+  Array.from({ length: parts }, (_, i) => keys.map((key) => key[i] ?? ''))
+
+interface Compared {
+  readonly column: MappedColumn['column']
+  readonly old: string
+  readonly new: string
+}
+
+function compared(pair: Pair): readonly Compared[] {
+  return pair.leader === 'old'
+    ? pair.mapping.columns.map(({ column, expression }) => ({
+        column,
+        old: `(${expression})::${column.type}`,
+        new: quoteIdent(column.name),
+      }))
+    : pair.reverse.columns.map(({ column, expression }) => ({
+        column,
+        old: quoteIdent(column.name),
+        new: `(${expression})::${column.type}`,
+      }))
+}
+
+/** SQL that is true where a row of old without one of new is not as it should be. */
+function extraDiffers(pair: Pair, columns: readonly Compared[]): string {
+  if (pair.leader === 'old' || !pair.reverse.wide) return 'true'
+  const { emptied, stuck } = pair.reverse
+  if (stuck.length > 0) return 'true'
+  const place = (name: string): number => columns.findIndex(({ column }) => column.name === name)
+  const unequal = emptied.map(({ column, value }) => differs(column, `o.c${place(column.name)}`, value))
+  return unequal.length === 0 ? 'false' : `(${unequal.join(' or ')})`
+}
+
+function comparison(pair: Pair, oldScope: string, newScope: string): string {
+  const { mapping } = pair
+  const columns = compared(pair)
+  const select = (side: Side, value: (column: Compared) => string, scope: string): string =>
+    `select ${[
+      ...side.keys.map((key, i) => `${key} as k${i}`),
+      ...columns.map((column, i) => `${value(column)} as c${i}`),
+    ].join(', ')} from ${side.table} where ${scope}`
+  const unequal = columns.map(({ column }, i) => differs(column, `o.c${i}`, `n.c${i}`))
+  const keys = mapping.old.keys.map((_, i) => `coalesce(o.k${i}::text, n.k${i}::text)`)
+  const [noOld, noNew] = ['o.k0 is null', 'n.k0 is null']
+  const [missing, extra] = pair.leader === 'old' ? [noNew, noOld] : [noOld, noNew]
+  const names = columns.map(
+    ({ column }, i) => `case when ${unequal[i]} then '${column.name.replaceAll("'", "''")}' end`,
+  )
+  return `
+    select ${keyArray(keys)} as key,
+           case when ${missing} then 'missing' when ${extra} then 'extra' else 'differs' end as kind,
+           case when ${noOld} or ${noNew} then '{}'::text[]
+                else array_remove(array[${names.join(', ')}]::text[], null) end as columns
+    from (${select(mapping.old, (column) => column.old, oldScope)}) o
+      full join (${select(mapping.new, (column) => column.new, newScope)}) n
+        on ${mapping.old.keys.map((_, i) => `o.k${i} = n.k${i}`).join(' and ')}
+    where (${noOld}) or (${noNew} and ${extraDiffers(pair, columns)})
+       or (o.k0 is not null and n.k0 is not null and (${unequal.length === 0 ? 'false' : unequal.join(' or ')}))
+    order by ${mapping.old.keys.map((_, i) => `coalesce(o.k${i}, n.k${i})`).join(', ')}`
+}
+
+/** Differences within a range, in one snapshot: what writes both in one transaction is seen whole or not at all. */
+export async function differencesWithin(
+  on: Connection,
+  pair: Pair,
+  range: Range,
+): Promise<readonly Difference[]> {
+  const { numbers, values } = rangeParams(range)
+  const { mapping } = pair
+  const text = comparison(pair, within(mapping.old, numbers), within(mapping.new, numbers))
+  const { rows } = await on.prepared<Difference & Record<string, unknown>>(text, values)
+  return rows
+}
+
+export async function differencesOf(
+  on: Connection,
+  pair: Pair,
+  keys: readonly Key[],
+): Promise<readonly Difference[]> {
+  const { old, new: side } = pair.mapping
+  const oldScope = `${among(old, 1)} and ${within(old, {})}`
+  const { rows } = await on.prepared<Difference & Record<string, unknown>>(
+    comparison(pair, oldScope, among(side, 1)),
+    keyParams(keys, old.keys.length),
+  )
+  return rows
+}
+
+/** The n-th key after `after` in the union of both tables: rows that only one of them has count too. */
+export async function keyOfBoth(
+  on: Sql,
+  { old, new: side }: Mapping,
+  after: Key | undefined,
+  n: number,
+): Promise<Key | undefined> {
+  const { numbers, values } = rangeParams({ after, upTo: undefined })
+  const part = (of: Side) =>
+    `(select ${of.keys.map((key, i) => `${key} as k${i}`).join(', ')} from ${of.table}
+      where ${within(of, numbers)} order by ${of.keys.join(', ')} limit ${n})`
+  const keys = old.keys.map((_, i) => `k${i}`)
+  const { rows } = await on.query<{ key: string[] }>(
+    `select ${keyArray(keys)} as key from (${part(old)} union ${part(side)}) both_sides
+     order by ${keys.join(', ')} offset ${n - 1} limit 1`,
+    values,
+  )
+  return rows[0]?.key
+}

@@ -1,0 +1,109 @@
+import { type ArchiveDeps, makeArchive } from './archive.ts'
+import { isCurrent } from './archive-current.ts'
+import { type DdlDeps, runSqlFile } from './ddl.ts'
+import { appliedStatements, forgetFile } from './ddl-records.ts'
+import { blockingDependents } from './dependents.ts'
+import { ExecutionError, throwIfStopped } from './execution-error.ts'
+import type { WorkOrder, WorkOutcome } from './execution-port.ts'
+import { whatGoes } from './going.ts'
+import { type Archive, folderOf, latestArchive, readManifest, sha256 } from './manifest.ts'
+import { createProgress, type Progress } from './progress.ts'
+import { parseSql } from './sql-statements.ts'
+
+export type ContractDeps = DdlDeps & ArchiveDeps
+
+/** How often what goes is archived anew because somebody still writes to it. */
+const TRIES = 3
+
+/**
+ * Archives what contract.sql drops, proves the archive, then runs it. Once a statement of it has been applied,
+ * the archive from before is the only one there can be: it is looked for, never made again.
+ */
+export async function contract(deps: ContractDeps, order: WorkOrder): Promise<WorkOutcome> {
+  const { target, clock, archiveDir } = deps
+  const { id } = order.definition
+  if (order.sql.contract === undefined) {
+    throw new ExecutionError('work-impossible', `${id} has no contract.sql`)
+  }
+  const began = clock()
+  const statements = await parseSql(order.sql.contract, 'contract.sql')
+  const goes = whatGoes(statements)
+  const applied = await appliedStatements(target, id, 'contract')
+  const progress = createProgress(order.report, clock)
+  let archive: Archive | undefined
+  try {
+    if (applied.statements.size > 0) {
+      archive = await latestArchive(archiveDir, id)
+      if (goes.data.length > 0 && archive === undefined) {
+        throw new ExecutionError(
+          'archive-failed',
+          `contract.sql has begun, and its archive is not in ${archiveDir}: put it back before anything more is dropped`,
+        )
+      }
+    } else {
+      const blocking = await blockingDependents(target, goes)
+      if (blocking.length > 0) {
+        throw new ExecutionError(
+          'archive-blocked',
+          `nothing was dropped: ${blocking.join('; ')}. Drop it in contract.sql first, or change it beforehand.`,
+        )
+      }
+      archive = goes.data.length === 0 ? undefined : await archived(deps, order, goes.data, progress)
+      await forgetFile(target, id, 'restore')
+    }
+  } finally {
+    progress.end()
+  }
+  if (applied.statements.size < statements.length) {
+    throwIfStopped(order.signal)
+    await order.committing()
+  }
+  const run = await runSqlFile(deps, order, 'contract', order.sql.contract)
+  return {
+    divergences: 0,
+    detail: {
+      statements: run.applied,
+      appliedBefore: run.appliedBefore,
+      ...(archive === undefined
+        ? {}
+        : {
+            archive: archive.folder,
+            tables: archive.manifest.tables.map(({ name, file, rows, bytes, sha256: checksum }) => ({
+              name,
+              file,
+              rows,
+              bytes,
+              sha256: checksum,
+            })),
+          }),
+      ms: clock() - began,
+    },
+  }
+}
+
+/** An archive that says the same as the database right now, made or found. */
+async function archived(
+  deps: ContractDeps,
+  order: WorkOrder,
+  data: Parameters<typeof makeArchive>[2],
+  progress: Progress,
+): Promise<Archive> {
+  const found = await readManifest(folderOf(deps.archiveDir, order.definition.id, order.epoch))
+  // An earlier try ended between its archive and its first statement.
+  if (
+    found?.manifest.contractSha256 === sha256(order.sql.contract ?? '') &&
+    (await isCurrent(deps.target, found, order.signal, progress).catch(() => false))
+  ) {
+    return found
+  }
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
+    throwIfStopped(order.signal)
+    const archive = await makeArchive(deps, order, data, progress)
+    if (await isCurrent(deps.target, archive, order.signal, progress)) return archive
+  }
+  throw new ExecutionError(
+    'archive-failed',
+    `what contract.sql drops changed while it was archived, ${TRIES} times: somebody still writes to it`,
+    { retryable: true },
+  )
+}

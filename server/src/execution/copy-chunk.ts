@@ -1,0 +1,99 @@
+import { quoteIdent } from '../db/db.ts'
+import { orderBy, type Range, rangeParams, within } from './keyset.ts'
+import type { Mapping } from './mapping.ts'
+import { differs } from './table-columns.ts'
+import type { Connection } from './target.ts'
+
+export interface OpenRange extends Range {
+  /** Of its checkpoint. */
+  readonly id: number
+}
+
+export interface ChunkCopied {
+  readonly rows: number
+  /** Rows of new that were written; the others were equal already. */
+  readonly changed: number
+}
+
+/** Upsert of what the query `source` gives: the leader wins, equal rows are left alone. */
+export function upsertInto(mapping: Mapping, source: string): string {
+  const keys = mapping.keyColumns.map(({ name }) => quoteIdent(name))
+  const columns = mapping.columns.map(({ column }) => quoteIdent(column.name))
+  const changed = mapping.columns
+    .map(({ column }) => {
+      const name = quoteIdent(column.name)
+      return differs(column, `switchback_new.${name}`, `excluded.${name}`)
+    })
+    .join(' or ')
+  return `insert into ${mapping.to.table} as switchback_new (${[...keys, ...columns].join(', ')})
+    overriding system value
+    select ${[...keys.map((_, i) => `k${i}`), ...columns.map((_, i) => `c${i}`)].join(', ')} from ${source}
+    on conflict (${keys.join(', ')}) do update
+      set ${columns.map((name) => `${name} = excluded.${name}`).join(', ')}
+      where ${changed}
+    returning 1`
+}
+
+/** Keys and values of old, as new has them. */
+export const oldValues = ({ old, columns }: Mapping): string =>
+  [
+    ...old.keys.map((key, i) => `${key} as k${i}`),
+    ...columns.map(({ expression }, i) => `(${expression}) as c${i}`),
+  ].join(', ')
+
+/**
+ * Copies one range in one statement that commits by itself: claims the checkpoint, locks the rows of old,
+ * writes what differs, marks the checkpoint as done. Undefined where another worker has it, or had it.
+ *
+ * - Rows of old are locked: a writer that is not done yet is waited for, and its outcome is what is copied.
+ * - They are locked in the order of their keys, and a row of new is written only while its row of old is
+ *   held: the order of dual operations, so that nobody waits in a circle.
+ */
+export async function copyChunk(
+  on: Connection,
+  mapping: Mapping,
+  range: OpenRange,
+): Promise<ChunkCopied | undefined> {
+  const { numbers, values } = rangeParams(range, 1)
+  const { old } = mapping
+  const text = `
+    with claimed as materialized (
+      select id from switchback.checkpoints where id = $1 and not done for update skip locked
+    ), source as materialized (
+      select ${oldValues(mapping)} from ${old.table}
+      where exists (select from claimed) and ${within(old, numbers)}
+      order by ${orderBy(old)}
+      for no key update of ${old.table.split('.').at(-1)}
+    ), copied as (
+      ${upsertInto(mapping, 'source')}
+    )
+    update switchback.checkpoints c
+    set done = true, rows = (select count(*) from source), changed = (select count(*) from copied)
+    from claimed where c.id = claimed.id
+    returning c.rows, c.changed`
+  const { rows } = await on.prepared<{ rows: number; changed: number }>(text, [range.id, ...values])
+  return rows[0]
+}
+
+/**
+ * Removes rows of new in a range that have no row in old. The connection is at REPEATABLE READ: were it at
+ * READ COMMITTED, it could remove a row that was written again since it looked.
+ */
+export async function sweepChunk(on: Connection, mapping: Mapping, range: Range): Promise<number> {
+  const { numbers, values } = rangeParams(range)
+  const counterpart = mapping.old.keys.map((key, i) => `${key} = ${newKey(mapping, i)}`).join(' and ')
+  const result = await on.prepared(
+    `delete from ${mapping.to.table} as switchback_new
+     where ${within(mapping.new, numbers)} and not exists (
+       select from ${mapping.old.table} where ${counterpart} and ${within(mapping.old, {})}
+     )`,
+    values,
+  )
+  return result.rowCount ?? 0
+}
+
+/** A part of the key of new, for use beside the columns of old. */
+export function newKey({ keyColumns, new: side }: Mapping, i: number, alias = 'switchback_new'): string {
+  const name = quoteIdent(keyColumns[i]?.name ?? '')
+  return (side.keys[i] ?? name).replace(name, `${alias}.${name}`)
+}

@@ -1,0 +1,85 @@
+import type { WorkKind } from '@switchback/migrations-registry'
+import { backfill } from './backfill.ts'
+import { contract } from './contract.ts'
+import type { DdlSettings } from './ddl.ts'
+import { throwIfStopped } from './execution-error.ts'
+import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
+import { exclusively } from './executor-lock.ts'
+import { createFence } from './fence.ts'
+import { install } from './installer.ts'
+import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
+import { restore } from './restore.ts'
+import { expand, rollback } from './schema-work.ts'
+import { createTarget } from './target.ts'
+import { reverseBackfill, verify } from './verify.ts'
+
+export interface ExecutionLog {
+  warn(fields: object, message: string): void
+}
+
+export interface ExecutionOptions {
+  /** Of the target database. The role owns the tables that the migrations change. */
+  readonly url: string
+  readonly log: ExecutionLog
+  /** Where archives of what contract drops are kept. */
+  readonly archiveDir: string
+  readonly clock: () => number
+  /** From 0 to 1; for the jitter between tries. */
+  readonly random?: () => number
+  /** Backfill workers; each has a connection. */
+  readonly workers?: number
+  readonly ddl?: Partial<DdlSettings>
+  /** Milliseconds that one call of `passFence` waits. */
+  readonly fenceWaitMs?: number
+  /** Milliseconds that the same range or key is tried in vain before the work fails. */
+  readonly patienceMs?: number
+}
+
+/** The database work of one target. */
+export function createExecution(options: ExecutionOptions): Execution {
+  const { url, log, clock, random = Math.random, workers = 2, fenceWaitMs = 2_000 } = options
+  const target = createTarget({
+    url,
+    name: 'switchback',
+    max: workers + 10,
+    onIdleError: (error) => log.warn({ err: error }, 'a connection to the target broke'),
+  })
+  const fence = createFence({ target, clock, waitMs: fenceWaitMs })
+  const patience = { clock, random, patienceMs: options.patienceMs ?? 600_000 }
+  const settings: DdlSettings = {
+    lockTimeoutMs: 2_000,
+    statementTimeoutMs: 60_000,
+    deadlineMs: 600_000,
+    ...options.ddl,
+  }
+  const ddl = { target, clock, random, settings }
+  const copying = { target, workers, ...patience }
+
+  const contracting = { ...ddl, ...patience, archiveDir: options.archiveDir }
+
+  const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
+    expand: (order) => expand(ddl, order),
+    rollback: (order) => rollback(ddl, order),
+    backfill: (order) => backfill(copying, order),
+    verify: (order) => verify(copying, order),
+    'reverse-backfill': (order) => reverseBackfill(copying, order),
+    contract: (order) => contract(contracting, order),
+    restore: (order) => restore(contracting, order),
+  }
+
+  return {
+    prepare: (migration) => install(target, migration),
+    passFence: (migration, epoch, signal) => fence.pass(migration, epoch, signal),
+    minimum: (migration) => fence.minimum(migration),
+    repairs: (migration) => openRepairs(target, migration),
+    failedRows: (migration) => countFailedRows(target, migration),
+    repairSome: (definition, limit) => repairSome(target, definition, limit),
+    exclusively: (migration, work) => exclusively(target, migration, work),
+    run: async (kind, order) => {
+      throwIfStopped(order.signal)
+      await install(target, order.definition.id)
+      return kinds[kind](order)
+    },
+    end: () => target.end(),
+  }
+}

@@ -1,0 +1,47 @@
+import type { Target } from './target.ts'
+
+/** A connection that died without a word is found out within this time. */
+const HEARTBEAT_MS = 5_000
+
+/**
+ * Runs `work` while holding the session lock that makes this the only executor of the migration; undefined
+ * where somebody else holds it. The signal is aborted when the lock's connection breaks: from then on
+ * somebody else may have the lock.
+ */
+export function exclusively<T>(
+  target: Target,
+  migration: string,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T | undefined> {
+  return target.connection(async (connection) => {
+    const { rows } = await connection.query<{ got: boolean }>(
+      `select pg_try_advisory_lock(hashtext('switchback executor ' || $1), 0) as got`,
+      [migration],
+    )
+    if (rows[0]?.got !== true) return undefined
+    const lost = new AbortController()
+    const lose = () => lost.abort(new Error('the connection that held the lock of the executor broke'))
+    connection.broken.addEventListener('abort', lose, { once: true })
+    let beating = false
+    const heartbeat = setInterval(() => {
+      if (beating) return lose()
+      beating = true
+      connection.query('select 1').then(() => {
+        beating = false
+      }, lose)
+    }, HEARTBEAT_MS)
+    heartbeat.unref()
+    try {
+      if (connection.broken.aborted) lose()
+      return await work(lost.signal)
+    } finally {
+      clearInterval(heartbeat)
+      connection.broken.removeEventListener('abort', lose)
+      if (!lost.signal.aborted) {
+        await connection
+          .query(`select pg_advisory_unlock(hashtext('switchback executor ' || $1), 0)`, [migration])
+          .catch(() => undefined)
+      }
+    }
+  })
+}

@@ -1,0 +1,129 @@
+import { quoteIdent } from '../db/db.ts'
+import { among, type Difference, differencesOf, keyParams, type Pair } from './compare.ts'
+import { newKey, oldValues, upsertInto } from './copy-chunk.ts'
+import { type Key, keyText, orderBy, within } from './keyset.ts'
+import { differs } from './table-columns.ts'
+import { type Connection, inTransaction } from './target.ts'
+
+export interface KeysRepaired {
+  /** Differences that stood under the lock. */
+  readonly standing: readonly Difference[]
+  /** Those that could not be repaired. */
+  readonly left: readonly Difference[]
+}
+
+/**
+ * Looks at keys again under their locks, in which no dual operation is half done, and copies from the leader
+ * what still differs. One transaction; the locks are taken in the order of their text.
+ */
+export function repairKeys(connection: Connection, pair: Pair, keys: readonly Key[]): Promise<KeysRepaired> {
+  return inTransaction(connection, 'begin isolation level read committed', async () => {
+    await lockKeys(connection, pair, keys)
+    return repairLocked(connection, pair, keys)
+  })
+}
+
+/** The key's lock comes before any lock of a row, as in dual operations. */
+export async function lockKeys(connection: Connection, pair: Pair, keys: readonly Key[]): Promise<void> {
+  const texts = [...new Set(keys.map(keyText))].sort()
+  await connection.query('select switchback.lock_key($1, key) from unnest($2::text[]) key', [
+    pair.mapping.migration,
+    texts,
+  ])
+}
+
+/** To be called in a transaction at READ COMMITTED that holds the keys' locks. */
+export async function repairLocked(
+  connection: Connection,
+  pair: Pair,
+  keys: readonly Key[],
+): Promise<KeysRepaired> {
+  const standing = await differencesOf(connection, pair, keys)
+  if (standing.length === 0) return { standing, left: [] }
+  const wrong = standing.map(({ key }) => key)
+  if (pair.leader === 'old') await copyForward(connection, pair, wrong)
+  else await copyBack(connection, pair, wrong)
+  // Triggers, the mapping's condition or a column that cannot be set may stand against it.
+  return { standing, left: await differencesOf(connection, pair, wrong) }
+}
+
+async function copyForward(connection: Connection, { mapping }: Pair, keys: readonly Key[]): Promise<void> {
+  const { old, new: side } = mapping
+  const params = keyParams(keys, old.keys.length)
+  await connection.prepared(
+    `with source as materialized (
+       select ${oldValues(mapping)} from ${old.table} where ${among(old, 1)} and ${within(old, {})}
+       order by ${orderBy(old)} for no key update of ${old.table.split('.').at(-1)}
+     ) ${upsertInto(mapping, 'source')}`,
+    params,
+  )
+  const counterpart = old.keys.map((key, i) => `${key} = ${newKey(mapping, i)}`).join(' and ')
+  await connection.prepared(
+    `delete from ${side.table} as switchback_new where ${among(side, 1)}
+     and not exists (select from ${old.table} where ${counterpart} and ${within(old, {})})`,
+    params,
+  )
+}
+
+async function copyBack(
+  connection: Connection,
+  { mapping, reverse }: Extract<Pair, { leader: 'new' }>,
+  keys: readonly Key[],
+): Promise<void> {
+  const { old, new: side } = mapping
+  const params = keyParams(keys, old.keys.length)
+  const all = [...reverse.columns, ...reverse.keyColumns]
+  // Old first, as in dual operations, whoever leads.
+  await connection.prepared(
+    `select from ${old.table} where ${among(old, 1)} order by ${orderBy(old)} for no key update`,
+    params,
+  )
+  await connection.prepared(
+    `select from ${side.table} where ${among(side, 1)} order by ${orderBy(side)} for no key update`,
+    params,
+  )
+  const source = `select ${[
+    ...side.keys.map((key, i) => `${key} as switchback_k${i}`),
+    ...all.map(({ expression, column }, i) => `(${expression})::${column.type} as switchback_c${i}`),
+  ].join(', ')} from ${side.table} where ${among(side, 1)}`
+  const sameKey = old.keys.map((key, i) => `${key} = source.switchback_k${i}`).join(' and ')
+  const set = reverse.columns.map(({ column }, i) => `${quoteIdent(column.name)} = source.switchback_c${i}`)
+  if (set.length > 0) {
+    const changed = reverse.columns.map(({ column }, i) =>
+      differs(column, quoteIdent(column.name), `source.switchback_c${i}`),
+    )
+    await connection.prepared(
+      `update ${old.table} set ${set.join(', ')} from (${source}) source
+       where ${sameKey} and (${changed.join(' or ')})`,
+      params,
+    )
+  }
+  if (reverse.uncovered.length === 0) {
+    await connection.prepared(
+      `insert into ${old.table} (${all.map(({ column }) => quoteIdent(column.name)).join(', ')})
+       overriding system value
+       select ${all.map((_, i) => `switchback_c${i}`).join(', ')} from (${source}) source
+       where not exists (select from ${old.table} where ${sameKey})`,
+      params,
+    )
+  }
+  await emptyOld(connection, { mapping, reverse, leader: 'new' }, params)
+}
+
+/** What is gone in new: its row in old is removed only where that holds nothing else. */
+async function emptyOld(
+  connection: Connection,
+  { mapping, reverse }: Extract<Pair, { leader: 'new' }>,
+  params: readonly string[][],
+): Promise<void> {
+  const { old, new: side } = mapping
+  const gone = `${among(old, 1)} and ${within(old, {})} and not exists (
+    select from ${side.table} as switchback_new
+    where ${old.keys.map((key, i) => `${newKey(mapping, i)} = ${key}`).join(' and ')})`
+  if (!reverse.wide) {
+    await connection.prepared(`delete from ${old.table} where ${gone}`, params)
+  } else if (reverse.emptied.length > 0) {
+    const set = reverse.emptied.map(({ column, value }) => `${quoteIdent(column.name)} = ${value}`)
+    await connection.prepared(`update ${old.table} set ${set.join(', ')} where ${gone}`, params)
+  }
+}

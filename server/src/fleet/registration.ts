@@ -1,0 +1,111 @@
+import type { MigrationState, Path, Registration } from '@switchback/migrations-registry'
+import { currentRouting, PROTOCOL, usedPaths } from '@switchback/migrations-registry'
+import type { FleetRefusal } from './fleet-port.ts'
+
+/** Where a migration stands, as far as taking on an instance must know it. */
+export interface MigrationStanding {
+  readonly id: string
+  readonly apps: readonly string[]
+  readonly state: MigrationState
+}
+
+/** The instance that is on the books under the same id. */
+export interface StoredInstance {
+  readonly id: string
+  readonly incarnation: string
+  readonly onLeaseExpired: 'hold' | 'stop'
+  /** Milliseconds; zero or less where the lease has ended. */
+  readonly leaseLeft: number
+}
+
+/**
+ * Name under which the process that had an instance id before stays on the books, when another process took
+ * the id over after the lease had ended. Without a goodbye nobody knows whether the earlier one is dead or
+ * merely stopped, with operations of its epochs in flight; were it dropped, or its `drained` raised by what
+ * its successor reports, the gate would open over those operations. So it keeps its own entry, with the
+ * positions it had, which the gate judges like any other lapsed instance: fenced writes are fenced off, reads
+ * block where they matter, and it can say goodbye or be forgotten by name. One entry holds all predecessors
+ * of an id at the least of their positions, so that a process that dies again and again leaves one.
+ */
+export const PREVIOUS = '~previous'
+
+/** PostgreSQL takes neither NUL nor half of a surrogate pair; one such name would fail the batch it is in. */
+export const storable = (text: string): boolean => !text.includes('\u0000') && !/\p{Surrogate}/u.test(text)
+
+/** What can be said without the store. */
+export function judgeForm(registration: Registration): FleetRefusal | undefined {
+  const refuse = (message: string): FleetRefusal => ({ code: 'protocol', message, retryable: false })
+  const { protocol, instance, incarnation, app, version, migrations, positions } = registration
+  if (protocol !== PROTOCOL) {
+    return refuse(`This server speaks protocol ${PROTOCOL}, the SDK ${protocol}: use an SDK that fits it.`)
+  }
+  const names = [instance, incarnation, app, version, ...Object.keys(migrations), ...Object.keys(positions)]
+  if (!names.every(storable))
+    return refuse('Names must be text that can be stored: no NUL, no halves of characters.')
+  if (instance.endsWith(PREVIOUS)) return refuse(`Instance ids ending in ${PREVIOUS} are the server's own.`)
+  return judgePositions(positions)
+}
+
+/** Positions that contradict themselves. */
+export function judgePositions(
+  positions: Registration['positions'],
+): (FleetRefusal & { code: 'impossible-position' }) | undefined {
+  for (const [migration, { applied, drained }] of Object.entries(positions)) {
+    if (drained <= applied) continue
+    const message = `${migration}: drained ${drained} is beyond applied ${applied}.`
+    return { code: 'impossible-position', message, retryable: false }
+  }
+  return undefined
+}
+
+/** An epoch that the server has never given out is not believed. */
+const futureEpoch = (migration: string, applied: number, epoch: number): FleetRefusal => ({
+  code: 'impossible-position',
+  message: `${migration}: applied ${applied} is beyond epoch ${epoch}, the newest there is. Was the store restored from a backup?`,
+  // After a restore the epochs are raised above all that were given out; then the instance fits again.
+  retryable: true,
+})
+
+/** Whether the instance may come in now, judged in the transaction that would write it down. */
+export function judgeRegistration(
+  registration: Registration,
+  standings: readonly MigrationStanding[],
+  stored: StoredInstance | undefined,
+): FleetRefusal | undefined {
+  const { instance, incarnation } = registration
+  if (stored !== undefined && stored.incarnation !== incarnation && stored.leaseLeft > 0) {
+    const seconds = Math.ceil(stored.leaseLeft / 1000)
+    return {
+      code: 'instance-taken',
+      message: `Another process is registered as ${instance}, and its lease lasts another ${seconds} s: give each process an id of its own.`,
+      retryable: true,
+    }
+  }
+  for (const standing of standings) {
+    const { id, state } = standing
+    const declared = registration.migrations[id]
+    const position = registration.positions[id]
+    if (position !== undefined && position.applied > state.epoch) {
+      return futureEpoch(id, position.applied, state.epoch)
+    }
+    const missing = missingHandlers(registration, standing)
+    if (missing.length === 0) continue
+    return {
+      code: 'missing-handlers',
+      message: `${id} is at ${state.phase}, which needs handlers for ${missing.join(' and ')}; ${registration.app} ${registration.version} has ${declared?.handlers.join(' and ') || 'none'}. Deploy a version that has them.`,
+      retryable: false,
+    }
+  }
+  return undefined
+}
+
+function missingHandlers(registration: Registration, standing: MigrationStanding): readonly Path[] {
+  const { id, apps, state } = standing
+  const declared = registration.migrations[id]
+  if (declared === undefined && !apps.includes(registration.app)) return []
+  const needed = usedPaths(currentRouting(id, state))
+  // A version from before the migration was thought of does what old does, without a handler for it. Were it
+  // refused, registering a migration would take down the application that it is for.
+  if (declared === undefined && needed.every((path) => path === 'old')) return []
+  return needed.filter((path) => declared?.handlers.includes(path) !== true)
+}

@@ -1,0 +1,41 @@
+import type { AlertRoutesDeps } from '../alerts/alert-routes.ts'
+import { alertRoutes } from '../alerts/alert-routes.ts'
+import type { Audit } from '../audit/audit.ts'
+import { auditRoutes } from '../audit/audit-routes.ts'
+import type { FlagRoutesDeps } from '../flags/flag-routes.ts'
+import { flagRoutes } from '../flags/flag-routes.ts'
+import { ofrepRoutes } from '../flags/ofrep-routes.ts'
+import type { Fleet } from '../fleet/fleet-port.ts'
+import { incidentRoutes } from '../incidents/incident-routes.ts'
+import type { Incidents } from '../incidents/incidents.ts'
+import { tokenRoutes } from '../tokens/token-routes.ts'
+import type { Tokens } from '../tokens/tokens.ts'
+import { commandRoutes } from './command-routes.ts'
+import { instanceRoutes } from './instance-routes.ts'
+import type { MigrationRoutesDeps } from './migration-routes.ts'
+import { migrationRoutes } from './migration-routes.ts'
+import { registerRoute } from './register-route.ts'
+import type { Route } from './route.ts'
+import { snapshotRoute } from './snapshot-route.ts'
+
+export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoutesDeps {
+  readonly fleet: Pick<Fleet, 'factsFor' | 'list' | 'forget'>
+  readonly incidents: Incidents
+  readonly audit: Audit
+  readonly tokens: Tokens
+}
+
+/** Every route of the API. */
+export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
+  ...migrationRoutes(deps),
+  registerRoute(deps),
+  ...commandRoutes(deps),
+  ...flagRoutes(deps),
+  ...ofrepRoutes(deps),
+  ...instanceRoutes(deps),
+  ...alertRoutes(deps),
+  ...incidentRoutes(deps),
+  ...auditRoutes(deps),
+  ...tokenRoutes(deps),
+  snapshotRoute(deps),
+]

@@ -1,0 +1,108 @@
+import type { Blocker, RefusalCode } from '@switchback/migrations-registry'
+
+interface ProblemKind {
+  readonly status: number
+  readonly title: string
+}
+
+const refused = (title: string): ProblemKind => ({ status: 409, title })
+
+/** Every code that an answer can carry, with its status. The only place where codes become statuses. */
+const KINDS = {
+  'invalid-request': { status: 400, title: 'The request is not valid' },
+  'malformed-json': { status: 400, title: 'The body is not valid JSON' },
+  unauthenticated: { status: 401, title: 'A token is needed' },
+  forbidden: { status: 403, title: 'The token may not do this' },
+  'not-found': { status: 404, title: 'There is no such thing' },
+  'unknown-migration': { status: 404, title: 'There is no such migration' },
+  'unknown-flag': { status: 404, title: 'There is no such flag' },
+  'unknown-instance': { status: 404, title: 'There is no such instance' },
+  'unknown-incident': { status: 404, title: 'There is no such incident' },
+  'unknown-token': { status: 404, title: 'There is no such token' },
+  'unknown-alert': { status: 404, title: 'There is no such alert' },
+  'method-not-allowed': { status: 405, title: 'This method is not allowed here' },
+  'too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-media-type': { status: 415, title: 'The body must be JSON' },
+  'invalid-definition': { status: 422, title: 'The definition is not valid' },
+  'too-many-failures': { status: 429, title: 'Too many failed attempts' },
+  'internal-error': { status: 500, title: 'The server failed' },
+  'store-unavailable': { status: 503, title: 'The store cannot be reached' },
+  'flag-exists': refused('There is such a flag already'),
+  'key-reserved': refused('The key is taken by a migration'),
+  'alias-taken': refused('The alias is taken by a flag'),
+  'gate-closed': refused('The gate is closed'),
+  'nothing-left': refused('The last phase is reached'),
+  'nothing-to-revert': refused('There is nothing to revert'),
+  'old-incomplete': refused('Old does not hold every write'),
+  'restore-needed': refused('A restore is needed first'),
+  'point-of-no-return': refused('It cannot be called off now'),
+  'not-in-ramp': refused('The migration is not in ramp'),
+  'share-not-allowed': refused('The share is not allowed now'),
+  'not-latched': refused('The migration is not latched'),
+  'already-latched': refused('The migration is latched'),
+  'stale-work': refused('The work belongs to a passed epoch'),
+  'no-work-to-retry': refused('There is no work to retry'),
+  'flags-incompatible': refused('The flags are not allowed now'),
+  'no-rollback-sql': refused('There is no rollback.sql'),
+  'approval-not-open': refused('Approval is not open'),
+  'already-approved': refused('Approved already'),
+  'path-not-behind': refused('That does not lie behind'),
+  'revert-not-safe': refused('The revert is not safe yet'),
+  'definition-in-use': refused('The definition is in use'),
+} as const satisfies Readonly<Record<RefusalCode, ProblemKind>> & Readonly<Record<string, ProblemKind>>
+
+export type ProblemCode = keyof typeof KINDS
+
+export const PROBLEM_CODES = Object.keys(KINDS) as ProblemCode[]
+
+/** One field or line that is wrong. */
+export interface FieldProblem {
+  /** Where in the request, such as `body.rollout[1].share`. */
+  readonly path: string
+  readonly message: string
+  readonly file?: string
+  readonly line?: number
+  readonly column?: number
+}
+
+export interface ProblemExtras {
+  /** What to do about it. */
+  readonly action?: string
+  readonly blockers?: readonly Blocker[]
+  readonly problems?: readonly FieldProblem[]
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** An answer that is not the one hoped for; thrown by handlers, turned into a problem document at the edge. */
+export class HttpProblem extends Error {
+  override readonly name = 'HttpProblem'
+  readonly code: ProblemCode
+  readonly status: number
+  readonly title: string
+  readonly extras: ProblemExtras
+
+  constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}, options?: ErrorOptions) {
+    super(detail, options)
+    this.code = code
+    this.status = KINDS[code].status
+    this.title = KINDS[code].title
+    this.extras = extras
+  }
+}
+
+/** The document of RFC 9457. */
+export function problemDocument(problem: HttpProblem, requestId: string) {
+  const { code, status, title, message, extras } = problem
+  const { action, blockers, problems } = extras
+  return {
+    type: `urn:switchback:problem:${code}`,
+    title,
+    status,
+    detail: message,
+    code,
+    instance: `urn:switchback:request:${requestId}`,
+    ...(action === undefined ? {} : { action }),
+    ...(blockers === undefined ? {} : { blockers }),
+    ...(problems === undefined ? {} : { problems }),
+  }
+}

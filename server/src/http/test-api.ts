@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto'
+import type { Registration } from '@switchback/migrations-registry'
+import { PROTOCOL, parseDefinition } from '@switchback/migrations-registry'
+import type { Express } from 'express'
+import { pino } from 'pino'
+import type { AlertInbox } from '../alerts/alert-inbox.ts'
+import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createAudit } from '../audit/audit.ts'
+import type { Db } from '../db/db.ts'
+import { worksOf } from '../engine/works-store.ts'
+import { createFlags } from '../flags/flags.ts'
+import { createFleet } from '../fleet/fleet.ts'
+import type { Fleet } from '../fleet/fleet-port.ts'
+import { createHealth } from '../health/health.ts'
+import { storeChecks } from '../health/store-checks.ts'
+import type { Incidents } from '../incidents/incidents.ts'
+import { createIncidents } from '../incidents/incidents.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import { createMetrics } from '../metrics/metrics.ts'
+import { createPhaseService } from '../phases/create-phase-service.ts'
+import { createPhaseStore } from '../phases/create-phase-store.ts'
+import type { PhaseService } from '../phases/phase-service.ts'
+import { createSnapshots } from '../push/snapshots.ts'
+import type { Role } from '../tokens/permissions.ts'
+import type { NewToken, Tokens } from '../tokens/tokens.ts'
+import { createTokens } from '../tokens/tokens.ts'
+import { apiRoutes } from './api-routes.ts'
+import { createApp } from './create-app.ts'
+
+/** A whole server side of the API on a store, for tests; as main wires it, without target and sockets. */
+export interface TestApi {
+  readonly app: Express
+  readonly phases: PhaseService
+  readonly fleet: Fleet
+  readonly inbox: AlertInbox
+  readonly incidents: Incidents
+  readonly metrics: Metrics
+  readonly tokens: Tokens
+  /** Lines that were logged so far. */
+  readonly logged: string[]
+  /** Faults that the inbox met. */
+  readonly faults: unknown[]
+  now(): number
+  passTime(ms: number): void
+  token(role: Role, more?: Partial<NewToken>): Promise<string>
+  /** Registers a migration of these definition lines and takes it to `ramp`. */
+  ramped(id: string, more?: string): Promise<void>
+  registered(id: string, more?: string): Promise<void>
+  stop(): Promise<void>
+}
+
+export const yamlOf = (id: string, more = ''): string =>
+  `id: ${id}\ntitle: Test of ${id}\ncopy:\n  from: a\n  to: b\n  key: { id: id }\n  columns: { x: x }\n${more}`
+
+export interface TestApiOptions {
+  readonly name?: string
+  /** A service in place of the real one, made from it; for faults that cannot be had otherwise. */
+  readonly wrapPhases?: (phases: PhaseService) => PhaseService
+}
+
+export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
+  const logged: string[] = []
+  const faults: unknown[] = []
+  let offset = 0
+  const clock = (): number => Date.now() + offset
+  const newId = (prefix: string): string => `${prefix}_${randomBytes(9).toString('base64url')}`
+  const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
+  const announce = (): void => undefined
+  const fleet = createFleet({ db, clock, server: options.name ?? 'test', log })
+  const incidents = createIncidents({ db, clock, fleet })
+  const real = createPhaseService({
+    store: createPhaseStore(db, fleet, incidents),
+    clock,
+    newId,
+    target: {
+      repairs: async () => ({ old: 0, new: 0 }),
+      failedRows: async () => 0,
+      passFence: async () => [],
+    },
+    announce,
+  })
+  const phases = options.wrapPhases?.(real) ?? real
+  const metrics = createMetrics({ db, clock })
+  const inbox = createAlertInbox({
+    db,
+    clock,
+    newId,
+    phases,
+    incidents,
+    onDecided: metrics.alertDecided,
+    onFault: (error) => void faults.push(error),
+    intervalMs: 60_000,
+  })
+  const tokens = createTokens({ db, clock, newId, randomBytes })
+  const routes = apiRoutes({
+    db,
+    clock,
+    newId,
+    phases,
+    fleet,
+    incidents,
+    works: (migration) => worksOf(db, migration),
+    flags: createFlags({ db, clock, announce }),
+    snapshots: createSnapshots({ db }),
+    inbox,
+    audit: createAudit({ db }),
+    tokens,
+  })
+  const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: 10_000 })
+  const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+  const actor = { name: 'test' }
+
+  async function registered(id: string, more?: string): Promise<void> {
+    const source = yamlOf(id, more)
+    const parsed = parseDefinition(source, 'migration.yaml')
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
+    const sql = { expand: 'create table b ()', rollback: 'drop table b', contract: 'drop table a' }
+    await phases.register({ definition: parsed.definition, sql, source }, actor)
+  }
+
+  return {
+    app,
+    phases,
+    fleet,
+    inbox,
+    incidents,
+    metrics,
+    tokens,
+    logged,
+    faults,
+    now: clock,
+    passTime: (ms) => {
+      offset += ms
+    },
+    token: async (role, more) => (await tokens.create({ name: `a ${role}`, role, ...more }, 'test')).text,
+    registered,
+    ramped: async (id, more) => {
+      await registered(id, more)
+      for (let step = 0; step < 20; step++) {
+        const migration = await phases.get(id)
+        if (migration === undefined) throw new Error(`${id} is gone`)
+        if (migration.state.phase === 'ramp') return
+        const { work } = migration.state
+        const result =
+          work !== undefined && work.status !== 'done'
+            ? await phases.command(
+                id,
+                { type: 'work-done', kind: work.kind, epoch: work.epoch, divergences: 0 },
+                actor,
+              )
+            : await phases.command(id, { type: 'advance' }, actor)
+        if (!result.ok) throw new Error(JSON.stringify(result))
+      }
+      throw new Error(`${id} never came to ramp`)
+    },
+    stop: async () => {
+      await inbox.stop()
+      await fleet.stop()
+    },
+  }
+}
+
+/** The registration of an instance that has all handlers of one migration. */
+export const registrationOf = (instance: string, migration: string): Registration => ({
+  protocol: PROTOCOL,
+  instance,
+  incarnation: `${instance}-1`,
+  app: 'rides-api',
+  version: '1.0.0',
+  onLeaseExpired: 'hold',
+  migrations: { [migration]: { handlers: ['old', 'new'], fenced: true } },
+  positions: {},
+})

@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import { HttpProblem } from '../http/problem.ts'
+import type { Route } from '../http/route.ts'
+import { route } from '../http/route.ts'
+import { idParams, incidentSchema, limit, time } from '../http/schemas.ts'
+import type { Incidents } from './incidents.ts'
+
+const timeline = z.array(
+  z.object({ at: time, kind: z.string(), message: z.string(), detail: z.record(z.string(), z.unknown()) }),
+)
+
+/** Reverts, as they are told afterwards. */
+export function incidentRoutes({
+  incidents,
+}: {
+  readonly incidents: Pick<Incidents, 'list' | 'get'>
+}): readonly Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/v1/incidents',
+      tag: 'incidents',
+      permission: 'read',
+      summary: 'Incidents, newest first',
+      query: z.strictObject({
+        migration: z.string().min(1).max(200).optional(),
+        status: z.enum(['open', 'resolved']).optional(),
+        limit: limit(100),
+      }),
+      response: z.object({ incidents: z.array(incidentSchema) }),
+      handle: async ({ query }) => {
+        const { migration, status } = query
+        const found = await incidents.list({
+          limit: query.limit,
+          ...(migration === undefined ? {} : { migration }),
+          ...(status === undefined ? {} : { status }),
+        })
+        return { body: { incidents: found } }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/incidents/{id}',
+      tag: 'incidents',
+      permission: 'read',
+      summary: 'One incident with its timeline',
+      params: idParams,
+      response: incidentSchema.extend({ timeline }).meta({ id: 'IncidentDetail' }),
+      problems: [404],
+      handle: async ({ params: { id } }) => {
+        const incident = await incidents.get(id)
+        if (incident === undefined) {
+          throw new HttpProblem('unknown-incident', `There is no incident "${id}".`, {
+            action: 'List them with GET /v1/incidents.',
+          })
+        }
+        return { body: incident }
+      },
+    }),
+  ]
+}

@@ -1,0 +1,184 @@
+import type { Phase, RevertCause } from '@switchback/migrations-registry'
+import type { Queryable } from '../db/db.ts'
+
+/** One revert, as it is told afterwards. Times are Unix milliseconds. */
+export interface Incident {
+  readonly id: string
+  readonly migration: string
+  readonly status: 'open' | 'resolved'
+  readonly title: string
+  readonly cause: RevertCause
+  readonly from: { readonly phase: Phase; readonly epoch: number }
+  readonly to: { readonly phase: Phase; readonly epoch: number }
+  /** When the alert was received; undefined for reverts by hand. */
+  readonly alertedAt?: number
+  readonly openedAt: number
+  readonly committedAt?: number
+  /** When the first and the last live instance told that they had applied it. */
+  readonly firstAckAt?: number
+  readonly lastAckAt?: number
+  readonly resolvedAt?: number
+  readonly alertToCommitMs?: number
+  readonly alertToLastAckMs?: number
+}
+
+export interface IncidentEvent {
+  readonly at: number
+  readonly kind: string
+  readonly message: string
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+interface Row {
+  readonly id: string
+  readonly migration: string
+  readonly status: 'open' | 'resolved'
+  readonly title: string
+  readonly cause: RevertCause
+  readonly from_phase: Phase
+  readonly to_phase: Phase
+  readonly from_epoch: number
+  readonly to_epoch: number
+  readonly alerted_at: Date | null
+  readonly opened_at: Date
+  readonly committed_at: Date | null
+  readonly first_ack_at: Date | null
+  readonly last_ack_at: Date | null
+  readonly resolved_at: Date | null
+}
+
+const COLUMNS = `id, migration, status, title, cause, from_phase, to_phase, from_epoch, to_epoch, alerted_at,
+  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at`
+
+function toIncident(row: Row): Incident {
+  const alerted = row.alerted_at?.getTime()
+  const committed = row.committed_at?.getTime()
+  const lastAck = row.last_ack_at?.getTime()
+  return {
+    id: row.id,
+    migration: row.migration,
+    status: row.status,
+    title: row.title,
+    cause: row.cause,
+    from: { phase: row.from_phase, epoch: row.from_epoch },
+    to: { phase: row.to_phase, epoch: row.to_epoch },
+    openedAt: row.opened_at.getTime(),
+    ...(alerted === undefined ? {} : { alertedAt: alerted }),
+    ...(committed === undefined ? {} : { committedAt: committed }),
+    ...(row.first_ack_at === null ? {} : { firstAckAt: row.first_ack_at.getTime() }),
+    ...(lastAck === undefined ? {} : { lastAckAt: lastAck }),
+    ...(row.resolved_at === null ? {} : { resolvedAt: row.resolved_at.getTime() }),
+    ...(alerted === undefined || committed === undefined ? {} : { alertToCommitMs: committed - alerted }),
+    ...(alerted === undefined || lastAck === undefined ? {} : { alertToLastAckMs: lastAck - alerted }),
+  }
+}
+
+export async function insertIncident(
+  tx: Queryable,
+  incident: Omit<Incident, 'status' | 'alertToCommitMs' | 'alertToLastAckMs'>,
+): Promise<void> {
+  const { id, migration, title, cause, from, to, openedAt, committedAt, alertedAt } = incident
+  await tx.query(
+    `insert into incidents (id, migration, status, title, cause, from_phase, to_phase, from_epoch, to_epoch,
+       opened_at, committed_at, alerted_at)
+     values ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    [
+      id,
+      migration,
+      title,
+      cause,
+      from.phase,
+      to.phase,
+      from.epoch,
+      to.epoch,
+      new Date(openedAt),
+      committedAt === undefined ? null : new Date(committedAt),
+      alertedAt === undefined ? null : new Date(alertedAt),
+    ],
+  )
+}
+
+/** Adds to the timeline; does nothing where the incident is unknown. */
+export async function addEvent(tx: Queryable, incident: string, event: IncidentEvent): Promise<void> {
+  await tx.query(
+    `insert into incident_events (incident, at, kind, message, detail)
+     select id, $2, $3, $4, $5 from incidents where id = $1`,
+    [incident, new Date(event.at), event.kind, event.message, event.detail],
+  )
+}
+
+export async function findIncident(on: Queryable, id: string): Promise<Incident | undefined> {
+  const { rows } = await on.query<Row>(`select ${COLUMNS} from incidents where id = $1`, [id])
+  return rows[0] === undefined ? undefined : toIncident(rows[0])
+}
+
+export async function listIncidents(
+  on: Queryable,
+  filter: { readonly migration?: string; readonly status?: Incident['status']; readonly limit: number },
+): Promise<readonly Incident[]> {
+  const { rows } = await on.query<Row>(
+    `select ${COLUMNS} from incidents
+     where ($1::text is null or migration = $1) and ($2::text is null or status = $2)
+     order by opened_at desc, id desc limit $3`,
+    [filter.migration ?? null, filter.status ?? null, filter.limit],
+  )
+  return rows.map(toIncident)
+}
+
+export async function timelineOf(on: Queryable, incident: string): Promise<readonly IncidentEvent[]> {
+  const { rows } = await on.query<{
+    at: Date
+    kind: string
+    message: string
+    detail: Record<string, unknown>
+  }>('select at, kind, message, detail from incident_events where incident = $1 order by at, seq', [incident])
+  return rows.map((row) => ({ ...row, at: row.at.getTime() }))
+}
+
+/** Open incidents of these migrations that not every live instance has acked yet. */
+export async function awaitingAcks(
+  on: Queryable,
+  migrations: readonly string[],
+): Promise<readonly { id: string; migration: string; to_epoch: number; first: boolean }[]> {
+  const { rows } = await on.query<{ id: string; migration: string; to_epoch: number; first: boolean }>(
+    `select id, migration, to_epoch, first_ack_at is null as first from incidents
+     where status = 'open' and last_ack_at is null and to_epoch > from_epoch and migration = any($1)`,
+    [migrations],
+  )
+  return rows
+}
+
+/** Sets the time once; false where another server was quicker. */
+export async function setAck(
+  tx: Queryable,
+  id: string,
+  which: 'first_ack_at' | 'last_ack_at',
+  at: number,
+): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update incidents set ${which} = $2 where id = $1 and ${which} is null`,
+    [id, new Date(at)],
+  )
+  return rowCount === 1
+}
+
+/** Notes the alert behind a revert, and when its commit was known to be done where that is known. */
+export async function setAlerted(
+  tx: Queryable,
+  id: string,
+  alertedAt: number,
+  committedAt: number | undefined,
+): Promise<void> {
+  await tx.query(
+    'update incidents set alerted_at = $2, committed_at = coalesce($3, committed_at) where id = $1',
+    [id, new Date(alertedAt), committedAt === undefined ? null : new Date(committedAt)],
+  )
+}
+
+export async function resolveOpen(tx: Queryable, migration: string, at: number): Promise<readonly string[]> {
+  const { rows } = await tx.query<{ id: string }>(
+    `update incidents set status = 'resolved', resolved_at = $2 where migration = $1 and status = 'open' returning id`,
+    [migration, new Date(at)],
+  )
+  return rows.map((row) => row.id)
+}

@@ -1,0 +1,83 @@
+import type { SignalAction, SignalReason, Telemetry } from '@switchback/migrations-registry'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Clock } from '../db/clock.ts'
+import type { Queryable } from '../db/db.ts'
+import { createSdkMetrics } from './sdk-metrics.ts'
+import { readStoreFigures } from './store-figures.ts'
+
+export interface Metrics {
+  readonly contentType: string
+  /** All metrics as Prometheus reads them; never fails because the store is away. */
+  render(): Promise<string>
+  request(sample: { method: string; route: string; status: number; seconds: number }): void
+  alertDecided(decision: { action: SignalAction; reason: SignalReason }): void
+  /** What instances measured; a port for whoever receives it. */
+  telemetry(batch: Telemetry): void
+}
+
+export interface MetricsDeps {
+  readonly db: Queryable
+  readonly clock: Clock
+}
+
+export function createMetrics({ db, clock }: MetricsDeps): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const sdk = createSdkMetrics(registry)
+  const requests = new Histogram({
+    name: 'switchback_http_request_seconds',
+    help: 'Time from the arrival of a request to the end of its answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  })
+  const alerts = new Counter({
+    name: 'switchback_alerts_decided_total',
+    help: 'Alerts that this server decided about, by what was done and why',
+    labelNames: ['action', 'reason'],
+    registers,
+  })
+  const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Gauge<Label>({ name, help, labelNames: [...labelNames], registers })
+  const up = gauge('switchback_store_up', 'Whether the store answered when these figures were asked for', [])
+  const migrations = gauge('switchback_migration_info', 'One per migration, by its phase', [
+    'migration',
+    'phase',
+  ])
+  const epochs = gauge('switchback_migration_epoch', 'Epoch of each migration', ['migration'])
+  const latched = gauge('switchback_migration_latched', '1 where a revert waits for a re-arm', ['migration'])
+  const instances = gauge('switchback_instances', 'Registered instances by lease', ['app', 'lease'])
+  const reverts = gauge('switchback_reverts', 'Reverts so far, by what caused them', ['migration', 'cause'])
+  const waiting = gauge('switchback_alerts_waiting', 'Alerts that were received and not decided yet', [])
+
+  /** Figures of the store are the same on every server; they are read when they are asked for. */
+  async function collect(): Promise<void> {
+    const figures = await readStoreFigures(db, clock()).catch(() => undefined)
+    up.set(figures === undefined ? 0 : 1)
+    for (const each of [migrations, epochs, latched, instances, reverts, waiting]) each.reset()
+    if (figures === undefined) return
+    for (const { id, phase, epoch, isLatched } of figures.migrations) {
+      migrations.set({ migration: id, phase }, 1)
+      epochs.set({ migration: id }, epoch)
+      latched.set({ migration: id }, isLatched ? 1 : 0)
+    }
+    for (const { app, live, lapsed } of figures.instances) {
+      instances.set({ app, lease: 'live' }, live)
+      instances.set({ app, lease: 'lapsed' }, lapsed)
+    }
+    for (const { migration, cause, count } of figures.reverts) reverts.set({ migration, cause }, count)
+    waiting.set(figures.alertsWaiting)
+  }
+
+  return {
+    contentType: registry.contentType,
+    render: async () => {
+      await collect()
+      return registry.metrics()
+    },
+    request: ({ method, route, status, seconds }) => requests.observe({ method, route, status }, seconds),
+    alertDecided: ({ action, reason }) => alerts.inc({ action, reason }),
+    telemetry: sdk.record,
+  }
+}

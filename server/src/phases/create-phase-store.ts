@@ -1,0 +1,42 @@
+import { recordChange } from '../changes/record-change.ts'
+import type { Db, Queryable } from '../db/db.ts'
+import type { FleetReader } from '../fleet/fleet-port.ts'
+import {
+  claimId,
+  findMigration,
+  insertMigration,
+  listMigrations,
+  lockMigration,
+  phasesOf,
+  saveState,
+} from './migration-store.ts'
+import type { PhaseStore, RevertRecord } from './phase-store.ts'
+
+/** Who keeps incidents; takes the transaction, so that a revert and its incident commit together. */
+export interface RevertRecorder {
+  opened(tx: Queryable, revert: RevertRecord): Promise<void>
+  /** A further step back, a re-arm, or a step of work that belongs to the incident. */
+  noted(tx: Queryable, incident: string, at: number, kind: string, message: string): Promise<void>
+}
+
+/** The phase store on PostgreSQL. */
+export function createPhaseStore(db: Db, fleet: FleetReader, reverts: RevertRecorder): PhaseStore {
+  return {
+    list: () => listMigrations(db),
+    find: (id) => findMigration(db, id),
+    tx: (work) =>
+      db.tx((tx) =>
+        work({
+          lock: (id) => lockMigration(tx, id),
+          claim: (id) => claimId(tx, id),
+          instances: (id, apps) => fleet.factsFor(tx, id, apps),
+          phasesOf: (ids) => phasesOf(tx, ids),
+          record: (change) => recordChange(tx, change),
+          save: (id, state, revision, at) => saveState(tx, id, state, revision, at),
+          insert: (migration, at) => insertMigration(tx, migration, at),
+          openIncident: (revert) => reverts.opened(tx, revert),
+          noteIncident: (incident, at, kind, message) => reverts.noted(tx, incident, at, kind, message),
+        }),
+      ),
+  }
+}

@@ -1,0 +1,38 @@
+import type { InstanceFacts, MigrationState, Phase, RevertCause } from '@switchback/migrations-registry'
+import type { ChangeRecord } from '../changes/record-change.ts'
+import type { StoredMigration } from './phase-service.ts'
+
+/** A revert as the incidents are told of it, in the transaction that commits it. */
+export interface RevertRecord {
+  readonly incident: string
+  readonly migration: string
+  readonly cause: RevertCause
+  readonly from: { readonly phase: Phase; readonly epoch: number }
+  readonly to: { readonly phase: Phase; readonly epoch: number }
+  readonly at: number
+}
+
+/** What the phase service does inside one store transaction. */
+export interface PhaseTx {
+  /** Reads a migration and keeps others from changing it until the transaction ends. */
+  lock(id: string): Promise<StoredMigration | undefined>
+  /** Keeps others from registering this id until the transaction ends; also where no row is there to lock. */
+  claim(id: string): Promise<void>
+  /** Instances that the gate has to reckon with; see `FleetReader.factsFor`. */
+  instances(id: string, apps: readonly string[]): Promise<readonly InstanceFacts[]>
+  phasesOf(ids: readonly string[]): Promise<ReadonlyMap<string, Phase>>
+  /** Takes the next revision, with the audit event that belongs to it. */
+  record(change: ChangeRecord): Promise<number>
+  save(id: string, state: MigrationState, revision: number, at: number): Promise<void>
+  insert(migration: StoredMigration, at: number): Promise<void>
+  openIncident(revert: RevertRecord): Promise<void>
+  noteIncident(incident: string, at: number, kind: string, message: string): Promise<void>
+}
+
+/** The store as the phase service needs it; PostgreSQL in production, a model of it in simulation. */
+export interface PhaseStore {
+  list(): Promise<readonly StoredMigration[]>
+  find(id: string): Promise<StoredMigration | undefined>
+  /** Committed when `work` resolves, rolled back when it throws. */
+  tx<Result>(work: (tx: PhaseTx) => Promise<Result>): Promise<Result>
+}

@@ -1,0 +1,47 @@
+import type { DefaultEventsMap, Namespace } from 'socket.io'
+import type { WorkProgress } from '../phases/phase-service.ts'
+
+/** Progress of one piece of database work. */
+export interface WorkUpdate {
+  readonly migration: string
+  readonly kind: string
+  readonly epoch: number
+  readonly progress: WorkProgress
+}
+
+/** Socket events, server to console. Hints to read again over REST, small on purpose. */
+export interface ServerToConsole {
+  revision: (body: { readonly revision: number; readonly subjects: readonly string[] }) => void
+  progress: (body: WorkUpdate) => void
+}
+
+/** Least time between two messages about the same work. */
+const PROGRESS_MS = 200
+
+export function createConsoleNamespace(namespace: Namespace<DefaultEventsMap, ServerToConsole>) {
+  const latest = new Map<string, WorkUpdate>()
+  let timer: NodeJS.Timeout | undefined
+
+  function send(): void {
+    timer = undefined
+    if (latest.size === 0) return
+    for (const update of latest.values()) namespace.emit('progress', update)
+    latest.clear()
+    timer = setTimeout(send, PROGRESS_MS)
+  }
+
+  return {
+    revision(revision: number, subjects: readonly string[]): void {
+      namespace.emit('revision', { revision, subjects })
+    },
+    /** The first at once, later ones at most five times a second, the last one always. */
+    progress(update: WorkUpdate): void {
+      if (namespace.sockets.size === 0) return
+      latest.set(JSON.stringify([update.migration, update.kind]), update)
+      if (timer === undefined) send()
+    },
+    stop(): void {
+      clearTimeout(timer)
+    },
+  }
+}

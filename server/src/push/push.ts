@@ -1,0 +1,146 @@
+import type { Server as HttpServer } from 'node:http'
+import type { ServerToClient, Telemetry } from '@switchback/migrations-registry'
+import { type DefaultEventsMap, type Namespace, Server } from 'socket.io'
+import type { Queryable } from '../db/db.ts'
+import type { Fleet } from '../fleet/fleet-port.ts'
+import { type Authenticate, requireRole, tokenOf } from './authentication.ts'
+import { type Cursor, type News, readCursor, readNews } from './changes.ts'
+import { createConsoleNamespace, type ServerToConsole, type WorkUpdate } from './console-namespace.ts'
+import type { Revisions } from './revisions.ts'
+import { type ConnectedInstance, createSdkNamespace } from './sdk-namespace.ts'
+import type { Snapshots } from './snapshots.ts'
+
+export interface PushOptions {
+  /** Its request handler must be set before, or requests of sockets reach it too. */
+  readonly httpServer: HttpServer
+  readonly db: Queryable
+  readonly auth: Authenticate
+  readonly fleet: Pick<Fleet, 'register' | 'heartbeat' | 'goodbye'>
+  readonly snapshots: Snapshots
+  readonly revisions: Revisions
+  readonly telemetry: (instance: ConnectedInstance, telemetry: Telemetry) => void
+  readonly log: { warn(detail: object, message: string): void }
+  readonly monotonic?: () => number
+}
+
+export interface Push {
+  /** Shows the progress of database work in the console. */
+  progress(update: WorkUpdate): void
+  /** Instances connected to this server. */
+  connected(): number
+  /** Revision up to which clients have been told. */
+  readonly revision: number
+  /** Ends all connections; the HTTP server stays open. */
+  stop(): Promise<void>
+}
+
+const SDK_ROLES = ['sdk', 'admin']
+const CONSOLE_ROLES = ['viewer', 'operator', 'approver', 'admin']
+/** The largest registration and the largest telemetry batch fit. */
+const MAX_MESSAGE_BYTES = 1_000_000
+const RETRY_MS = 250
+/** Tokens expire without anybody saying so. */
+const RECHECK_MS = 60_000
+
+/**
+ * Pushes changes over websockets. Per server there is one order: each revision is read from the store after
+ * the one before has been sent, so a client that starts from a snapshot and applies what follows has everything.
+ */
+export async function createPush(options: PushOptions): Promise<Push> {
+  const { db, revisions, auth, log, monotonic = () => performance.now() } = options
+  let cursor: Cursor = await readCursor(db)
+  const io = new Server(options.httpServer, {
+    transports: ['websocket'],
+    perMessageDeflate: false,
+    maxHttpBufferSize: MAX_MESSAGE_BYTES,
+    serveClient: false,
+    connectTimeout: 10_000,
+  })
+  const sdkNamespace: Namespace<DefaultEventsMap, ServerToClient> = io.of('/sdk')
+  const consoleNamespace: Namespace<DefaultEventsMap, ServerToConsole> = io.of('/console')
+  sdkNamespace.use(requireRole(auth, SDK_ROLES))
+  consoleNamespace.use(requireRole(auth, CONSOLE_ROLES))
+  const sdk = createSdkNamespace({
+    ...options,
+    namespace: sdkNamespace,
+    monotonic,
+    broadcast: () => cursor.content,
+  })
+  const console = createConsoleNamespace(consoleNamespace)
+
+  let stopped = false
+  let telling: Promise<void> | undefined
+  let retry: NodeJS.Timeout | undefined
+
+  /** Tells all there is to tell. False where the store could not be asked, or has not got that far. */
+  async function tell(): Promise<boolean> {
+    while (!stopped && cursor.head < revisions.current) {
+      let news: News
+      try {
+        news = await readNews(db, cursor)
+      } catch (error) {
+        log.warn({ err: error }, 'what has changed could not be read; trying again')
+        return false
+      }
+      if (stopped || news.cursor.head <= cursor.head) return false
+      cursor = news.cursor
+      if (news.change !== undefined) sdk.change(news.change)
+      for (const { kind, subject } of news.events) {
+        if (kind === 'instance.forgotten' && subject !== null) sdk.forgotten(subject)
+      }
+      if (news.events.some(({ kind }) => kind.startsWith('token.'))) void recheckTokens()
+      const subjects = new Set(news.events.flatMap(({ subject }) => (subject === null ? [] : [subject])))
+      console.revision(cursor.head, [...subjects])
+    }
+    return true
+  }
+
+  function wake(): void {
+    if (stopped || telling !== undefined) return
+    clearTimeout(retry)
+    telling = tell().then((told) => {
+      telling = undefined
+      if (!told) retry = setTimeout(wake, RETRY_MS)
+      // News may have come between the last look and here.
+      else if (cursor.head < revisions.current) wake()
+    })
+  }
+
+  /** Ends connections whose token does not hold any more. */
+  async function recheckTokens(): Promise<void> {
+    for (const namespace of [sdkNamespace, consoleNamespace] as const) {
+      const tokens = new Set([...namespace.sockets.values()].flatMap((socket) => tokenOf(socket) ?? []))
+      for (const token of tokens) {
+        const identity = await auth(token).catch(() => 'unknown' as const)
+        if (identity !== undefined) continue
+        for (const socket of namespace.sockets.values()) {
+          if (tokenOf(socket) === token) socket.disconnect(true)
+        }
+      }
+    }
+  }
+
+  const unsubscribe = revisions.onRevision(wake)
+  const recheck = setInterval(() => void recheckTokens(), RECHECK_MS)
+  recheck.unref()
+  wake()
+
+  return {
+    progress: console.progress,
+    connected: sdk.connected,
+    get revision() {
+      return cursor.content
+    },
+    async stop() {
+      stopped = true
+      unsubscribe()
+      clearInterval(recheck)
+      clearTimeout(retry)
+      console.stop()
+      await telling
+      io.disconnectSockets(true)
+      // Closing the server as a whole would close the HTTP server with it, which is not ours.
+      io.engine.close()
+    },
+  }
+}

@@ -1,0 +1,200 @@
+import {
+  type Answer,
+  type Change,
+  type HeartbeatAnswer,
+  heartbeatSchema,
+  type RegistrationAnswer,
+  registrationSchema,
+  type ServerToClient,
+  type Snapshot,
+  type Telemetry,
+  telemetrySchema,
+  type WireError,
+} from '@switchback/migrations-registry'
+import type { DefaultEventsMap, Namespace, Socket } from 'socket.io'
+import { z } from 'zod'
+import type { Fleet } from '../fleet/fleet-port.ts'
+import { createMessageRate } from './message-rate.ts'
+import type { Snapshots } from './snapshots.ts'
+
+/** The instance that speaks on a socket. */
+export interface ConnectedInstance {
+  readonly id: string
+  readonly incarnation: string
+  readonly app: string
+  readonly version: string
+}
+
+export interface SdkNamespaceOptions {
+  readonly namespace: Namespace<DefaultEventsMap, ServerToClient>
+  readonly fleet: Pick<Fleet, 'register' | 'heartbeat' | 'goodbye'>
+  readonly snapshots: Snapshots
+  /** Takes measurements; must not throw. */
+  readonly telemetry: (instance: ConnectedInstance, telemetry: Telemetry) => void
+  readonly log: { warn(detail: object, message: string): void }
+  readonly monotonic: () => number
+  /** Revision up to which changes have been broadcast. */
+  readonly broadcast: () => number
+}
+
+type SdkSocket = Socket<DefaultEventsMap, ServerToClient>
+
+const ROOM = 'instances'
+const roomOf = (instance: string): string => `instance:${instance}`
+
+const NOT_REGISTERED: WireError = {
+  code: 'unknown-instance',
+  message: 'Nobody has registered on this connection. Register first.',
+  retryable: true,
+}
+const TOO_MANY: WireError = {
+  code: 'too-many-messages',
+  message: 'Too many messages on this connection; slow down.',
+  retryable: true,
+}
+const FAILED: WireError = {
+  code: 'store-unavailable',
+  message: 'The server could not answer at the moment.',
+  retryable: true,
+}
+
+const refused = (error: WireError): { readonly ok: false; readonly error: WireError } => ({
+  ok: false,
+  error,
+})
+
+/** The events of `/sdk`. Every message is checked before it is believed, and every one is answered. */
+export function createSdkNamespace(options: SdkNamespaceOptions) {
+  const { namespace, fleet, snapshots, log } = options
+  const spoken = new Map<string, ConnectedInstance>()
+
+  /** A snapshot, with the socket in the room so that it misses no change after it. */
+  async function snapshotAndJoin(socket: SdkSocket, rooms: readonly string[]): Promise<Snapshot> {
+    for (;;) {
+      const snapshot = await snapshots.fresh()
+      // A change sent while the snapshot was read would be missed; between this look and joining nothing is sent.
+      if (snapshot.revision < options.broadcast()) continue
+      socket.join([...rooms])
+      return snapshot
+    }
+  }
+
+  function connected(socket: SdkSocket): void {
+    const rate = createMessageRate(options.monotonic)
+    /** Who was refused because the id is taken may still say goodbye. */
+    let claimed: ConnectedInstance | undefined
+
+    function on<Body, Value>(
+      event: string,
+      schema: z.ZodType<Body>,
+      run: (body: Body) => Promise<Answer<Value>>,
+    ): void {
+      socket.on(event, (...args: readonly unknown[]) => {
+        const last = args.at(-1)
+        const answer =
+          typeof last === 'function' ? (last as (result: Answer<Value>) => void) : () => undefined
+        if (!rate.allows()) {
+          answer(refused(TOO_MANY))
+          return
+        }
+        const parsed = schema.safeParse(typeof args[0] === 'function' ? undefined : args[0])
+        if (!parsed.success) {
+          const message = `${event}: ${z.prettifyError(parsed.error)}`.slice(0, 2_000)
+          answer(refused({ code: 'bad-message', message, retryable: false }))
+          return
+        }
+        run(parsed.data).then(answer, (error: unknown) => {
+          log.warn({ err: error, event }, 'a message could not be answered')
+          answer(refused(FAILED))
+        })
+      })
+    }
+
+    on('register', registrationSchema, async (body): Promise<Answer<RegistrationAnswer>> => {
+      const result = await fleet.register(body)
+      const { instance: id, incarnation, app, version } = body
+      if (result.ok || result.error.code === 'instance-taken') claimed = { id, incarnation, app, version }
+      if (!result.ok) return refused(result.error)
+      takeOver(socket, { id, incarnation, app, version })
+      return {
+        ok: true,
+        value: { ...result.value, snapshot: await snapshotAndJoin(socket, [ROOM, roomOf(id)]) },
+      }
+    })
+    on('heartbeat', heartbeatSchema, async (body): Promise<Answer<HeartbeatAnswer>> => {
+      const instance = spoken.get(socket.id)
+      if (instance === undefined) return refused(NOT_REGISTERED)
+      const result = await fleet.heartbeat(instance.id, instance.incarnation, body)
+      if (!result.ok) return refused(result.error)
+      return { ok: true, value: { ...result.value, revision: options.broadcast() } }
+    })
+    on('progress', heartbeatSchema, async (body): Promise<Answer<null>> => {
+      const instance = spoken.get(socket.id)
+      if (instance === undefined) return refused(NOT_REGISTERED)
+      const result = await fleet.heartbeat(instance.id, instance.incarnation, body)
+      return result.ok ? { ok: true, value: null } : refused(result.error)
+    })
+    on('sync', z.unknown(), async (): Promise<Answer<Snapshot>> => {
+      return { ok: true, value: await snapshotAndJoin(socket, [ROOM]) }
+    })
+    on('telemetry', telemetrySchema, async (body): Promise<Answer<null>> => {
+      const instance = spoken.get(socket.id)
+      if (instance === undefined) return refused(NOT_REGISTERED)
+      options.telemetry(instance, body)
+      return { ok: true, value: null }
+    })
+    on('goodbye', heartbeatSchema, async (body): Promise<Answer<null>> => {
+      if (claimed === undefined) return refused(NOT_REGISTERED)
+      const result = await fleet.goodbye(claimed.id, claimed.incarnation, body)
+      if (!result.ok) return refused(result.error)
+      spoken.delete(socket.id)
+      socket.leave(ROOM)
+      socket.leave(roomOf(claimed.id))
+      return { ok: true, value: null }
+    })
+    socket.on('disconnect', () => {
+      spoken.delete(socket.id)
+    })
+  }
+
+  /** Another process that still listens under the id is told that it has lost it. */
+  function takeOver(socket: SdkSocket, instance: ConnectedInstance): void {
+    for (const id of namespace.adapter.rooms.get(roomOf(instance.id)) ?? []) {
+      if (id === socket.id || spoken.get(id)?.incarnation === instance.incarnation) continue
+      dismiss(id, {
+        code: 'instance-taken',
+        message: `Another process has registered as ${instance.id}.`,
+        retryable: true,
+      })
+    }
+    if (socket.connected) spoken.set(socket.id, instance)
+  }
+
+  function dismiss(socketId: string, error: WireError): void {
+    const socket = namespace.sockets.get(socketId)
+    const instance = spoken.get(socketId)
+    spoken.delete(socketId)
+    if (instance !== undefined) socket?.leave(roomOf(instance.id))
+    socket?.emit('dismissed', error)
+  }
+
+  namespace.on('connection', connected)
+  return {
+    /** Tells every instance; one message, encoded once. */
+    change(change: Change): void {
+      namespace.to(ROOM).emit('change', change)
+    },
+    /** Tells an instance that it was taken off the books. It registers again if it is still there. */
+    forgotten(instance: string): void {
+      for (const id of [...(namespace.adapter.rooms.get(roomOf(instance)) ?? [])]) {
+        dismiss(id, {
+          code: 'forgotten',
+          message: `${instance} was forgotten. Register again.`,
+          retryable: true,
+        })
+      }
+    },
+    /** Instances that are connected to this server. */
+    connected: (): number => spoken.size,
+  }
+}

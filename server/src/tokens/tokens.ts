@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import { recordChange } from '../changes/record-change.ts'
+import type { Clock, NewId } from '../db/clock.ts'
+import type { Db, Queryable } from '../db/db.ts'
+import type { Role } from './permissions.ts'
+import type { TokenInfo } from './token-store.ts'
+import { findByHash, insertToken, listTokens, revokeToken, touchToken } from './token-store.ts'
+
+/** Who a request comes from. */
+export interface Principal {
+  readonly id: string
+  readonly name: string
+  readonly role: Role
+  readonly migrations?: readonly string[]
+}
+
+export interface NewToken {
+  readonly name: string
+  readonly role: Role
+  readonly migrations?: readonly string[]
+  readonly expiresAt?: number
+}
+
+interface CreatedToken {
+  readonly info: TokenInfo
+  /** The only time that it is to be had. */
+  readonly text: string
+}
+
+export interface Tokens {
+  create(token: NewToken, actor: string): Promise<CreatedToken>
+  /** Creates a token inside the caller's transaction; `text` where it is given from outside. */
+  createIn(tx: Queryable, token: NewToken, actor: string, text?: string): Promise<CreatedToken>
+  list(): Promise<readonly TokenInfo[]>
+  /** False where there is no such token, or it is revoked already. */
+  revoke(id: string, actor: string): Promise<boolean>
+  /** Who this token stands for; undefined where it is unknown, revoked or expired. */
+  authenticate(text: string): Promise<Principal | undefined>
+}
+
+export interface TokensDeps {
+  readonly db: Db
+  readonly clock: Clock
+  readonly newId: NewId
+  readonly randomBytes: (size: number) => Buffer
+}
+
+/** Stored in place of the text. One round is enough for 256 random bits; nobody guesses those. */
+export const hashToken = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tokens {
+  async function createIn(
+    tx: Queryable,
+    token: NewToken,
+    actor: string,
+    text = `sb_${token.role}_${randomBytes(32).toString('base64url')}`,
+  ): Promise<CreatedToken> {
+    const at = clock()
+    const info: TokenInfo = { id: newId('tok'), ...token, createdAt: at, createdBy: actor }
+    await recordChange(tx, {
+      at,
+      actor,
+      kind: 'token.created',
+      subject: info.id,
+      detail: {
+        name: token.name,
+        role: token.role,
+        migrations: token.migrations ?? null,
+        expiresAt: token.expiresAt ?? null,
+      },
+    })
+    await insertToken(tx, info, hashToken(text))
+    return { info, text }
+  }
+
+  return {
+    createIn,
+    create: (token, actor) => db.tx((tx) => createIn(tx, token, actor)),
+    list: () => listTokens(db),
+    revoke: (id, actor) =>
+      db.tx(async (tx) => {
+        const at = clock()
+        // The order in which everybody takes these two locks, or two of them wait for each other.
+        await tx.query('select from head for update')
+        const revoked = await revokeToken(tx, id, at)
+        if (revoked) await recordChange(tx, { at, actor, kind: 'token.revoked', subject: id })
+        return revoked
+      }),
+    authenticate: async (text) => {
+      const now = clock()
+      const found = await findByHash(db, hashToken(text), now)
+      if (found === undefined) return undefined
+      await touchToken(db, found.id, now)
+      const { id, name, role, migrations } = found
+      return { id, name, role, ...(migrations === undefined ? {} : { migrations }) }
+    },
+  }
+}
+
+/** Whether a principal may touch this migration. */
+export const inScope = (principal: Pick<Principal, 'migrations'>, migration: string): boolean =>
+  principal.migrations === undefined || principal.migrations.includes(migration)
