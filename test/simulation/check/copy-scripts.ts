@@ -93,6 +93,26 @@ export const COPY_SCRIPTS = readScripts({
     a update new k2 9
     a commit
     a compare`,
+  'a delete behind a repair of its key': `
+    b begin-enter rc 1 k2
+    a begin-enter * 1 k2
+    b lock old k2
+    b upsert-different new k2 2
+    b commit
+    a delete old k2
+    a delete new k2
+    a commit
+    a compare`,
+  'a delete behind a repair that has written the source row too': `
+    b begin-enter rc 1 k2
+    a begin-enter * 1 k2
+    b update old k2 2
+    b upsert-different new k2 2
+    b commit
+    a delete old k2
+    a delete new k2
+    a commit
+    a compare`,
   'a copied row deleted since': `
     a begin *
     a get old k1

@@ -49,6 +49,7 @@ async function runScript(
     clients.set(name, client)
     await client.on.query(`set deadlock_timeout = ${impatient.has(name) ? "'20ms'" : "'1h'"}`)
   }
+  const pids = names.map((name) => clients.get(name)?.pid ?? 0)
   const memory: Memory = { xid: '0' }
   const waiting = new Map<string, number>()
   let settled = new Map<string, string>()
@@ -71,7 +72,7 @@ async function runScript(
           settle(last === undefined ? 'ok' : verb.answer(last, memory))
         })
         .catch((error: unknown) => settle(codeOf(error)))
-      await atRest(watcher, waiting, step.endsByItself ? step.session : undefined)
+      await atRest(watcher, pids, waiting, step.endsByItself ? step.session : undefined)
       outcome.push(tell(step, settled, new Set(waiting.keys())))
     }
   } finally {
@@ -83,11 +84,19 @@ async function runScript(
 /** Until every statement has ended or waits for a lock; `unless` has to end. */
 async function atRest(
   watcher: pg.Client,
+  pids: readonly number[],
   waiting: ReadonlyMap<string, number>,
   unless: string | undefined,
 ): Promise<void> {
   while (waiting.size > 0) {
     const before = waiting.size
+    const outstanding = new Set(waiting.values())
+    // An error is told before the transaction is rolled back and its locks are let go.
+    const busy = await watcher.query(
+      `select from pg_stat_activity where pid = any($1) and state = 'active'`,
+      [pids.filter((pid) => !outstanding.has(pid))],
+    )
+    if (busy.rows.length > 0) continue
     const { rows } = await watcher.query<{ pid: number }>(
       'select pid from pg_locks where not granted and pid = any($1)',
       [[...waiting.values()]],

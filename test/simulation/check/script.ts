@@ -13,8 +13,8 @@ export interface Script {
   readonly steps: readonly Step[]
 }
 
-export const LEVELS = ['rc', 'rr', 'ser'] as const
-export type Level = (typeof LEVELS)[number]
+const LEVELS = ['rc', 'rr', 'ser'] as const
+type Level = (typeof LEVELS)[number]
 
 /** Rows that every script starts with. */
 export const ROWS = { old: { k1: '1', k2: '2' }, new: { k1: '1' } } as const
@@ -23,7 +23,7 @@ export const ROWS = { old: { k1: '1', k2: '2' }, new: { k1: '1' } } as const
  * Reads a script: one step a line, `<session> <verb> <arguments>`, with `!` after the session where the wait
  * ends by itself. A `*` stands for an isolation level: such a script is run at each of them.
  */
-export function readScript(name: string, lines: string, level?: Level): Script {
+function readScript(name: string, lines: string, level?: Level): Script {
   const steps = lines
     .split('\n')
     .map((line) => line.trim())

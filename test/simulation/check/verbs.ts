@@ -51,7 +51,7 @@ const tableOf = (args: readonly string[]): Table<string> => {
   return found
 }
 
-export const isolationOf = (name: string): Isolation => {
+const isolationOf = (name: string): Isolation => {
   const found = ISOLATION[name]
   if (found === undefined) throw new Error(`no isolation level ${name}`)
   return found
