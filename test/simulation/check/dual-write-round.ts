@@ -104,13 +104,13 @@ async function writeMuch(
       const guard = enter({ migration: 'm', epoch: 1, key: guards.keyLock ? key : null })
       await session.begin(isolation, { label: 'enter', body: guard })
       let there = true
-      for (const of of [OLD, NEW]) {
-        if (kind === 'delete') await session.remove(of, key)
-        else if (kind === 'put') await session.upsert(of, key, value)
-        else if (of === OLD && kind === 'insert') await session.insert(of, key, value)
-        else if (of === OLD) there = await session.update(of, key, () => value)
-        else if (!guards.upsertInNew) await session.update(of, key, () => value)
-        else if (there) await session.upsert(of, key, value)
+      for (const path of [OLD, NEW]) {
+        if (kind === 'delete') await session.remove(path, key)
+        else if (kind === 'put') await session.upsert(path, key, value)
+        else if (path === OLD && kind === 'insert') await session.insert(path, key, value)
+        else if (path === OLD) there = await session.update(path, key, () => value)
+        else if (!guards.upsertInNew) await session.update(path, key, () => value)
+        else if (there) await session.upsert(path, key, value)
       }
       await session.commit()
     })
