@@ -23,7 +23,7 @@ export interface CopyDeps {
 
 /** Below PostgreSQL's deadlock timeout of 1 s: should the application and the copy ever wait for each
  *  other, the copy gives way before the application is chosen as the victim. */
-export const LOCK_TIMEOUT_MS = 700
+const LOCK_TIMEOUT_MS = 700
 
 const FIRST_CHUNK = 2_000
 const TRIES_BEFORE_SPLIT = 3

@@ -13,7 +13,7 @@ import { expand, rollback } from './schema-work.ts'
 import { createTarget } from './target.ts'
 import { reverseBackfill, verify } from './verify.ts'
 
-export interface ExecutionLog {
+interface ExecutionLog {
   warn(fields: object, message: string): void
 }
 

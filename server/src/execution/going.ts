@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types'
+import type { Node } from 'libpg-query'
 import { quoted } from './concurrent-ddl.ts'
 import { ExecutionError } from './execution-error.ts'
 import { qualified, type SqlStatement, stringsIn, type TableName, tableNameOf } from './sql-statements.ts'

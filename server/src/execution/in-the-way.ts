@@ -19,7 +19,7 @@ export const BACKEND_COLUMNS = `a.pid, coalesce(a.application_name, '') as appli
   coalesce(extract(epoch from clock_timestamp() - a.xact_start) * 1000, 0)::float8 as "ageMs"`
 
 /** Those whom the backend `pid` waits for now, the oldest first. */
-export async function waitedForBy(on: Sql, pid: number): Promise<readonly InTheWay[]> {
+async function waitedForBy(on: Sql, pid: number): Promise<readonly InTheWay[]> {
   const { rows } = await on.query<InTheWay & Record<string, unknown>>(
     `select ${BACKEND_COLUMNS} from pg_stat_activity a
      where a.pid = any(pg_blocking_pids($1)) order by a.xact_start`,

@@ -29,7 +29,7 @@ const FAMILIES = [new Set(['int2', 'int4', 'int8']), new Set(['text', 'varchar']
 const alike = (one: string, other: string): boolean =>
   one === other || FAMILIES.some((family) => family.has(one) && family.has(other))
 
-export function copyOf(definition: MigrationDefinition): CopyMapping {
+function copyOf(definition: MigrationDefinition): CopyMapping {
   if (definition.copy === undefined) {
     throw new ExecutionError('work-impossible', `${definition.id} has no copy mapping`)
   }

@@ -1,5 +1,4 @@
-import type { Node } from '@pgsql/types'
-import { parse } from 'libpg-query'
+import { type Node, parse } from 'libpg-query'
 import { quoteIdent } from '../db/db.ts'
 import { ExecutionError } from './execution-error.ts'
 import type { MappedColumn, Mapping } from './mapping.ts'

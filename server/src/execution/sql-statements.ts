@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Node } from '@pgsql/types'
-import { hasSqlDetails, parse, scan } from 'libpg-query'
+import { hasSqlDetails, type Node, parse, scan } from 'libpg-query'
 import { ExecutionError, messageOf } from './execution-error.ts'
 
 export interface SqlStatement {
