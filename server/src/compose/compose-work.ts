@@ -61,6 +61,10 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
       targets.executionFor(definition.target).repairSome(definition, REPAIRS_AT_A_TIME),
     onFault,
     intervalMs: LOOK_MS,
+    every: (ms, task) => {
+      const timer = setInterval(task, ms)
+      return () => clearInterval(timer)
+    },
   })
   return { phases, engine }
 }

@@ -11,6 +11,8 @@ export interface EngineDeps {
   readonly onFault: (error: unknown, during: string) => void
   /** How often to look without having been woken, in ms. */
   readonly intervalMs: number
+  /** Calls `task` every `ms` until the returned function is called. */
+  readonly every: (ms: number, task: () => void) => () => void
 }
 
 export interface Engine {
@@ -85,13 +87,13 @@ export function createEngine(deps: EngineDeps): Engine {
       })
   }
 
-  const timer = setInterval(wake, deps.intervalMs)
+  const stopLooking = deps.every(deps.intervalMs, wake)
   runner.onEnded(wake)
   return {
     wake,
     stop: async () => {
       stopped = true
-      clearInterval(timer)
+      stopLooking()
       await round
       await runner.stop()
       await Promise.all(repairing.values())
