@@ -84,6 +84,8 @@ export type MigrationEvent =
       readonly error: string
     }
   | { readonly type: 'retry-work' }
+  /** The target remembers a newer state than the store holds: the store was restored from a backup. */
+  | { readonly type: 'epoch-seen'; readonly seen: MigrationState }
 
 /** What the server has to carry out after the new state is committed. */
 export type Effect =

@@ -57,6 +57,7 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
   const engine = createEngine({
     phases,
     runner,
+    executionFor: targets.executionFor,
     repair: ({ definition }) =>
       targets.executionFor(definition.target).repairSome(definition, REPAIRS_AT_A_TIME),
     onFault,

@@ -49,6 +49,7 @@ const KINDS = {
   'path-not-behind': refused('That does not lie behind'),
   'revert-not-safe': refused('The revert is not safe yet'),
   'definition-in-use': refused('The definition is in use'),
+  'epoch-known': refused('The store knows of this epoch'),
 } as const satisfies Readonly<Record<RefusalCode, ProblemKind>> & Readonly<Record<string, ProblemKind>>
 
 export type ProblemCode = keyof typeof KINDS

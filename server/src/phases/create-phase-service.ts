@@ -38,6 +38,8 @@ export interface PhaseServiceDeps {
 }
 
 type FromTarget = Pick<GateFacts, 'repairs' | 'failedRows'>
+/** More than a backup can be behind: instances take nothing of a revision below the one that they hold. */
+const REVISIONS_LOST = 1_000_000
 const NOTHING_ASKED: FromTarget = { repairs: undefined, failedRows: 0 }
 
 const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
@@ -58,6 +60,7 @@ const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
   'work-committing': 'work.committing',
   'work-done': 'work.done',
   'work-failed': 'work.failed',
+  'epoch-seen': 'migration.taken-up',
 }
 
 export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
@@ -130,13 +133,14 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
         return { ok: false, refusal: outcome.refusal, ...(blockers.length === 0 ? {} : { blockers }) }
       }
       const { state } = outcome
-      const detail = { command, from: position(from), to: position(state) }
+      const detail = { command: command.type === 'epoch-seen' ? { type: command.type } : command, from: position(from), to: position(state) }
       const revision = await tx.record({
         at: facts.now,
         actor: actor.name,
         kind: AUDIT_KIND[command.type],
         subject: id,
         detail,
+        ...(command.type === 'epoch-seen' ? { leap: REVISIONS_LOST } : {}),
       })
       await tx.save(id, state, revision, facts.now)
       await tellIncidents(tx, id, command, actor, from, state, facts.now)
