@@ -50,12 +50,16 @@ export type MigrationEvent =
       /** Who may still be on an epoch of the history. */
       readonly instances: readonly Straggler[]
       readonly canRollback: boolean
+      /** Proven for the present epoch: no key of old waits for repair, and nothing older can queue one. */
+      readonly oldCurrent?: boolean
     }
   | {
       readonly type: 'continue-revert'
       /** Who may still be on an epoch of the history. */
       readonly instances: readonly Straggler[]
       readonly canRollback: boolean
+      /** Proven for the present epoch: no key of old waits for repair, and nothing older can queue one. */
+      readonly oldCurrent?: boolean
     }
   | { readonly type: 'restore' }
   | { readonly type: 'rearm' }

@@ -1,10 +1,12 @@
 import type { Blocker, Gate, GateFacts, MigrationState, RevertCause } from '@switchback/migrations-registry'
 import {
+  guardedPaths,
   initialState,
   judgeGate,
   mayBeAtWork,
   oldestLiveEpoch,
   transition,
+  undrained,
 } from '@switchback/migrations-registry'
 import type { Clock, NewId } from '../db/clock.ts'
 import { checksumOf } from './checksum.ts'
@@ -93,9 +95,26 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   async function prepareAdvance(migration: StoredMigration, force: readonly string[] | undefined) {
     const { gate, asked } = await judge(migration)
     const epoch = gate.passFence
-    if (withoutForced(gate.blockers, force).length > 0 || epoch === undefined) return { asked, fence: [] }
-    const fence = await target.passFence(migration, epoch)
-    return fence.length === 0 ? { asked, fence, passed: epoch } : { asked, fence }
+    if (withoutForced(gate.blockers, force).length > 0) return { asked, fence: [] }
+    const fence = epoch === undefined ? [] : await target.passFence(migration, epoch)
+    if (fence.length > 0) return { asked, fence }
+    // Asked anew: what was in flight until now may have queued a repair after the first answer.
+    const again = await askTarget(migration)
+    return epoch === undefined ? { asked: again, fence } : { asked: again, fence, passed: epoch }
+  }
+
+  /**
+   * Whether nothing of old waits for repair and nothing older can queue one: asked before the step back that
+   * stops writing new, while new still has what old lacks. Such steps may wait; those that take reads off a
+   * failing path ask nothing (I5).
+   */
+  async function oldIsCurrent(migration: StoredMigration): Promise<boolean> {
+    const { definition, state } = migration
+    if (state.phase !== 'dual-write' || !guardedPaths(state).includes('old')) return false
+    const facts = await store.tx((tx) => factsOf(tx, migration, NOTHING_ASKED))
+    if (undrained(definition, state, facts).length > 0) return false
+    if (definition.fence && (await target.passFence(migration, state.epoch)).length > 0) return false
+    return (await target.repairs(migration))?.old === 0
   }
 
   async function attempt(
@@ -105,6 +124,8 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   ): Promise<CommandResult | 'moved'> {
     const { id } = before.definition
     const prepared = command.type === 'advance' ? await prepareAdvance(before, command.force) : undefined
+    const goesBack = command.type === 'revert' || command.type === 'continue-revert'
+    const oldCurrent = goesBack && (await oldIsCurrent(before))
     return await store.tx(async (tx): Promise<CommandResult | 'moved'> => {
       const migration = await tx.lock(id)
       if (migration === undefined) return unknown(id)
@@ -124,6 +145,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
         instances: facts.instances,
         blockers,
         passed: prepared?.passed,
+        oldCurrent: oldCurrent && from.epoch === before.state.epoch,
         incident: newId('inc'),
       })
       const atWork = facts.instances.filter((instance) => mayBeAtWork(instance, facts.now))

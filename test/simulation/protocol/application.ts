@@ -121,7 +121,13 @@ export class Application implements Speaker {
     }
     client.subscribe({ changed: follow })
     // Before the first answer a client does what old does: traffic waits until the instance is ready.
-    await client.ready()
+    try {
+      await client.ready()
+    } catch (error) {
+      // Closed before it was let in.
+      if (this.#closing) return
+      throw error
+    }
     follow()
     this.#ready = true
     checker.touch()

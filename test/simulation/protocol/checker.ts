@@ -50,6 +50,12 @@ interface EpochFacts {
   readonly phase: string
 }
 
+/** Somebody who may read or write, and under which epoch. */
+interface User {
+  readonly epoch: number
+  readonly who: string
+}
+
 interface Entry {
   readonly value: Value
   acked: boolean
@@ -104,9 +110,10 @@ export class Checker {
     this.#entering(from?.state, to.state)
   }
 
-  /** The state of the store after a restore is an older one; nothing has been entered by that. */
-  restored(state: MigrationState): void {
-    this.#state = state
+  /** What a restored store says is of the past, until it has been compared with the target. */
+  restored(): void {
+    this.#state = undefined
+    this.#copied = false
   }
 
   #entering(from: MigrationState | undefined, to: MigrationState): void {
@@ -218,13 +225,15 @@ export class Checker {
 
   /** I7, as far as data is concerned: nobody is left who uses old when it is dropped. */
   oldIsDropped(): void {
-    for (const { epoch, who } of [...this.#readers(), ...this.#writers()]) {
-      const routing = this.#epochs.get(epoch)?.routing
-      if (routing === undefined) continue
-      if (servedPaths(routing).includes('old') || writtenPaths(routing).includes('old')) {
+    const uses = (users: readonly User[], paths: (routing: Routing) => readonly Path[]) => {
+      for (const { epoch, who } of users) {
+        const routing = this.#epochs.get(epoch)?.routing
+        if (routing === undefined || !paths(routing).includes('old')) continue
         throw new Violation('I7', `old is dropped while ${who} uses it under epoch ${epoch}`)
       }
     }
+    uses(this.#readers(), servedPaths)
+    uses(this.#writers(), writtenPaths)
   }
 
   /** Whether a transaction of this process is open in the target. */
@@ -248,7 +257,7 @@ export class Checker {
     this.#checkData(readers)
   }
 
-  #readers(): { readonly epoch: number; readonly who: string }[] {
+  #readers(): User[] {
     const able = this.apps.filter((app) => app.atWork && !app.halted)
     return [
       ...able.map((app) => ({ epoch: app.applied, who: app.name })),
@@ -259,7 +268,7 @@ export class Checker {
   }
 
   /** Who has been let in, and who may be. */
-  #writers(): { readonly epoch: number; readonly who: string }[] {
+  #writers(): User[] {
     const minimum = this.#db.sequences.get(minimumSequence(MIGRATION)) ?? 0
     const may = (app: Speaker, epoch: number) =>
       !(app.fenced && this.#epochs.get(epoch)?.fenced === true && epoch < minimum)
@@ -276,7 +285,7 @@ export class Checker {
   }
 
   /** I1: a path that is served to one is written by everyone. */
-  #checkCompatible(readers: readonly { readonly epoch: number; readonly who: string }[]): void {
+  #checkCompatible(readers: readonly User[]): void {
     const writers = this.#writers()
     for (const reader of readers) {
       for (const writer of writers) {
@@ -302,7 +311,7 @@ export class Checker {
   }
 
   /** I2 and I4: a path that is served, or said to be complete, holds what was written last, or is known not to. */
-  #checkData(readers: readonly { readonly epoch: number; readonly who: string }[]): void {
+  #checkData(readers: readonly User[]): void {
     const claims = new Map<string, { path: Path; queued: 'never' | 'read' | 'known'; who: string }>()
     for (const { epoch, who } of readers) {
       const facts = this.#epochs.get(epoch)

@@ -209,6 +209,8 @@ export class Operator {
     if (result.ok) {
       const { state } = result.migration
       if (phaseIndex(state.phase) <= phaseIndex('dual-write')) return
+      // Somebody else's step came first.
+      if (state.epoch > epoch + 1) return
     } else if (this.#migration?.state.epoch !== epoch || result.refusal.code === 'already-latched') return
     const why = result.ok ? `it stands at ${result.migration.state.phase}` : result.refusal.message
     throw new Violation('I5', `a revert from ${phase} did not take effect: ${why}`)
@@ -258,7 +260,7 @@ export class Operator {
         if (seen < present) return this.#restartServers()
       }
       store.restore(backup)
-      checker.restored(old)
+      checker.restored()
       this.#restartServers()
     })
   }

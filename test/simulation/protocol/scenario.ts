@@ -137,8 +137,8 @@ export function drawScenario(random: Random): Scenario {
     failing: random.chance(0.35) ? 0.06 : 0,
     transactions: fence && random.chance(0.4),
     pauseMs: random.pick([
-      [2, 12],
-      [4, 40],
+      [5, 30],
+      [15, 80],
     ] as const),
     slowChance: random.pick([0.02, 0.1]),
     actions: 10 + random.below(16),

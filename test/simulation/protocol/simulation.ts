@@ -141,7 +141,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
   })
   checker.apps.push(...apps)
   const operator = new Operator({ world, network, db, store, registry, server, worker, apps, scenario, checker, mutant })
-  const endsAt = 400 + scenario.actions * ((scenario.actionMs[0] + scenario.actionMs[1]) / 2) + 500
+  const endsAt = 330 + scenario.actions * ((scenario.actionMs[0] + scenario.actionMs[1]) / 2)
 
   const prepare = async (): Promise<void> => {
     const definition = defineMigration(scenario)
