@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createAudit } from '../audit/audit.ts'
@@ -34,6 +35,8 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
+/** How long the targets are waited for before instances are let in. */
+const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
@@ -150,6 +153,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     if (config.migrationsDir !== undefined) await registerFolder(config.migrationsDir, phases, log)
 
+    await Promise.race([engine.firstLook(), sleep(FIRST_LOOK_MS, undefined, { ref: false })])
     httpServer.listen(config.port, config.host)
     await once(httpServer, 'listening')
     inbox.start()

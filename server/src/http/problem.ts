@@ -53,6 +53,7 @@ const KINDS = {
   'missing-handlers': refused('The instance lacks handlers'),
   'instance-taken': refused('Another process has the instance id'),
   'impossible-position': refused('The position cannot be'),
+  'epoch-known': refused('The store knows of this epoch'),
 } as const satisfies Readonly<Record<RefusalCode, ProblemKind>> & Readonly<Record<string, ProblemKind>>
 
 export type ProblemCode = keyof typeof KINDS
