@@ -92,7 +92,9 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     const epoch = gate.passFence
     if (withoutForced(gate.blockers, force).length > 0 || epoch === undefined) return { asked, fence: [] }
     const fence = await target.passFence(migration, epoch)
-    return fence.length === 0 ? { asked, fence, passed: epoch } : { asked, fence }
+    if (fence.length > 0) return { asked, fence }
+    // Asked once more: a write of an older epoch may have left a repair before the fence stopped it.
+    return { asked: await askTarget(migration), fence, passed: epoch }
   }
 
   async function attempt(
