@@ -1,4 +1,4 @@
-import { createExecution, createTarget, type Execution, type Target } from '@switchback/server'
+import { createExecution, createTarget, type Execution, executionOn, type Target } from '@switchback/server'
 import pg from 'pg'
 import { type DatabaseTemplate, type TestDatabase, testDatabase } from '../support/index.ts'
 import type { Difference, Initial, Rows } from './history.ts'
@@ -113,5 +113,4 @@ export async function openLaboratory(): Promise<Laboratory> {
 }
 
 /** An engine of its own over a target that the caller opens. */
-export const engineOver = (target: Target): Execution =>
-  createExecution({ ...common, url: 'postgres://opened-by-the-caller', workers: 1, openTarget: () => target })
+export const engineOver = (target: Target): Execution => executionOn(target, { ...common, workers: 1 })

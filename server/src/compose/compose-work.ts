@@ -58,8 +58,7 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
     phases,
     runner,
     executionFor: targets.executionFor,
-    repair: ({ definition }) =>
-      targets.executionFor(definition.target).repairSome(definition, REPAIRS_AT_A_TIME),
+    repair: ({ definition }) => targets.executionFor(definition).repairSome(definition, REPAIRS_AT_A_TIME),
     onFault,
     intervalMs: LOOK_MS,
     every: (ms, task) => {

@@ -1,3 +1,4 @@
+import type { MigrationDefinition } from '@switchback/migrations-registry'
 import { atLeast } from '@switchback/migrations-registry'
 import type { Execution } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration } from '../phases/phase-service.ts'
@@ -7,7 +8,7 @@ export interface EngineDeps {
   readonly phases: PhaseService
   readonly runner: WorkRunner
   /** The execution of a target; throws a clear error where the target is not configured. */
-  readonly executionFor: (target: string) => Pick<Execution, 'remember'>
+  readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'remember'>
   /** Copies keys that wait for repair; returns how many were done. */
   readonly repair: (migration: StoredMigration) => Promise<number>
   /** Called for faults that belong to no work, such as an unreachable store. */
@@ -76,10 +77,10 @@ export function createEngine(deps: EngineDeps): Engine {
     state,
     revision,
   }: StoredMigration): Promise<'known' | 'forgotten' | 'unknown'> {
-    const { id, target } = definition
+    const { id } = definition
     if (remembered.get(id) === revision) return 'known'
     try {
-      const seen = await deps.executionFor(target).remember(id, state)
+      const seen = await deps.executionFor(definition).remember(id, state)
       if (seen !== undefined) {
         await phases.command(id, { type: 'epoch-seen', seen }, ENGINE)
         return 'forgotten'

@@ -39,7 +39,7 @@ export type FencePassed =
   | { readonly passed: true }
   | { readonly passed: false; readonly holders: readonly FenceHolder[] }
 
-/** The database work of one target. Everything is repeatable: a crash at any point resumes. */
+/** The database work of the target of a migration, or of its two. Everything is repeatable: a crash at any point resumes. */
 export interface Execution {
   /** Installs the schema `switchback` and the fence of this migration in the target; repeatable. */
   prepare(migration: string): Promise<void>
@@ -50,7 +50,12 @@ export interface Execution {
   remember(migration: string, state: MigrationState): Promise<MigrationState | undefined>
   /** Lowest epoch that may write; 0 where the fence is not installed. */
   minimum(migration: string): Promise<number>
-  repairs(migration: string): Promise<OpenRepairs>
+  /**
+   * Keys that wait for repair, by the path that is behind. In two databases an intent counts among them when
+   * its epoch is older than the one given, or when it is too old to be of a write in progress; all of them
+   * where no epoch is given.
+   */
+  repairs(migration: string, epoch?: number): Promise<OpenRepairs>
   failedRows(migration: string): Promise<number>
   /** Copies keys that wait for repair from the other path, under the key's lock. Returns how many were done. */
   repairSome(definition: MigrationDefinition, limit: number): Promise<number>

@@ -1,4 +1,4 @@
-import type { Blocker } from '@switchback/migrations-registry'
+import type { Blocker, MigrationDefinition } from '@switchback/migrations-registry'
 import { atLeast, formatDuration } from '@switchback/migrations-registry'
 import type { Execution } from '../execution/execution-port.ts'
 import type { TargetFacts } from './create-phase-service.ts'
@@ -8,7 +8,7 @@ import type { TargetFacts } from './create-phase-service.ts'
  * migration's page from being shown.
  */
 export function createTargetFacts(
-  executionFor: (target: string) => Execution,
+  executionFor: (definition: MigrationDefinition) => Execution,
   onFault: (error: unknown, during: string) => void,
 ): TargetFacts {
   const needsTarget = (phase: Parameters<typeof atLeast>[0]) =>
@@ -17,7 +17,7 @@ export function createTargetFacts(
     repairs: async ({ definition, state }) => {
       if (definition.copy === undefined || !needsTarget(state.phase)) return { old: 0, new: 0 }
       try {
-        return await executionFor(definition.target).repairs(definition.id)
+        return await executionFor(definition).repairs(definition.id, state.epoch)
       } catch (error) {
         onFault(error, `open repairs of ${definition.id}`)
         return undefined
@@ -26,7 +26,7 @@ export function createTargetFacts(
     failedRows: async ({ definition, state }) => {
       if (state.phase !== 'backfill') return 0
       // An unreachable target is named by the question for repairs.
-      return await executionFor(definition.target)
+      return await executionFor(definition)
         .failedRows(definition.id)
         .catch(() => 0)
     },
@@ -39,7 +39,7 @@ export function createTargetFacts(
         forceable: false,
       })
       try {
-        const fence = await executionFor(definition.target).passFence(definition.id, epoch)
+        const fence = await executionFor(definition).passFence(definition.id, epoch)
         if (fence.passed) return []
         return fence.holders.map(({ pid, application, ageMs, query }) => ({
           code: 'fence-held',
