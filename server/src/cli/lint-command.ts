@@ -56,9 +56,9 @@ function majorVersion(text: string): number {
 function print(report: LintReport, format: Format, terminal: Terminal, version: string): void {
   const { findings, unreadable } = report
   const json = (value: unknown): void => terminal.out(`${JSON.stringify(value, undefined, 2)}\n`)
-  if (format === 'json') return json({ findings, unreadable })
-  if (format === 'sarif') return json(sarifReport(report, version))
-  if (format === 'github') {
+  if (format === 'json') json({ findings, unreadable })
+  else if (format === 'sarif') json(sarifReport(report, version))
+  else if (format === 'github') {
     for (const finding of findings) terminal.out(`${githubAnnotation(finding)}\n`)
   } else printText(findings, report.judged, terminal)
   for (const { file, line, column, message } of unreadable) {

@@ -65,9 +65,9 @@ function safeCommand(
     return safeConstraint(statement, span, range, constraint, context) ?? asWritten
   }
   if (subtype === 'AT_SetNotNull') {
-    return context.world.notNull.has(`${keyOf(range)}.${name}`)
-      ? asWritten
-      : safeNotNull(range, name, context)
+    if (!context.world.notNull.has(`${keyOf(range)}.${name}`)) return safeNotNull(range, name, context)
+    // Before 12 no proof counts: the check alone is the safe way, and it is there.
+    return context.version >= 12 ? asWritten : undefined
   }
   if (subtype === 'AT_AlterColumnType' && column !== undefined) {
     const type = typeSpan(statement, column.typeName, span.end)

@@ -14,11 +14,11 @@ export type LineOf = (file: string, line: number) => string | undefined
 /** One finding as a person reads it: place, message, code frame, lock, safe way, page. */
 export function textOf(finding: Finding, lineOf: LineOf, marks: Marks): string {
   const { rule, severity, file, line, column, message, lock, fix, docs } = finding
-  const place = marks.strong(`${file}:${line}:${column}`)
-  const lines = [`${place} ${marks[severity](severity)} ${marks.strong(rule)}`, `  ${message}`, '']
+  const place = marks.strong(`${visible(file)}:${line}:${column}`)
+  const lines = [`${place} ${marks[severity](severity)} ${marks.strong(rule)}`, `  ${visible(message)}`, '']
   lines.push(...frame(finding, lineOf).map((text) => `  ${text}`))
-  if (lock !== null) lines.push(`  lock  ${lock.mode} on ${lock.on}: blocks ${lock.blocks}`)
-  if (fix !== null) lines.push('  safe', ...fix.split('\n').map((text) => `    ${text}`))
+  if (lock !== null) lines.push(`  lock  ${lock.mode} on ${visible(lock.on)}: blocks ${lock.blocks}`)
+  if (fix !== null) lines.push('  safe', ...fix.split('\n').map((text) => `    ${visible(text)}`))
   lines.push(marks.weak(`  see   ${docs}`), '')
   return lines.join('\n')
 }

@@ -36,7 +36,7 @@ const addColumnDefault: Rule = {
           : `${call.name}() may yield another value for every row`
       return [
         {
-          at: found.location ?? statement.start,
+          at: call?.at ?? found.location ?? statement.start,
           message: `The default of "${column.colname}" rewrites ${tableText(range)}: ${why}.`,
           lock: lock('ACCESS EXCLUSIVE', tableText(range)),
           fix: saferAlter(statement, context),

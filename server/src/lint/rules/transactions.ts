@@ -145,7 +145,7 @@ alter table users add column city text;`,
     const table = tableText(range)
     return [
       {
-        message: `${table} is locked twice where once would do.`,
+        message: `${table} is locked twice: this and the statement of line ${last.source.position(last.start).line} can be one.`,
         lock: lock('ACCESS EXCLUSIVE', table),
         fix: all.every(isHarmless) ? combined(table, [last, statement]) : undefined,
       },
