@@ -7,7 +7,22 @@ import type { World } from './world.ts'
 export function reverseOf(statements: readonly Statement[], made: World): string | undefined {
   const undone = [...statements].reverse().map((statement) => undo(statement, made))
   const known = undone.filter((part) => part !== undefined)
-  return known.length === undone.length ? script(known.flat()) : undefined
+  return known.length === undone.length ? script(joined(known.flat())) : undefined
+}
+
+const ALTER = /^ALTER TABLE (\S+) /
+
+/** Several alters of one table in a row lock it once. */
+function joined(statements: readonly string[]): readonly string[] {
+  const result: string[] = []
+  for (const text of statements) {
+    const last = result.at(-1) ?? ''
+    const table = ALTER.exec(text)?.[0]
+    if (table !== undefined && last.startsWith(table)) {
+      result[result.length - 1] = `${last}, ${text.slice(table.length)}`
+    } else result.push(text)
+  }
+  return result
 }
 
 function undo({ node }: Statement, made: World): readonly string[] | undefined {

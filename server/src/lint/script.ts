@@ -47,7 +47,7 @@ export function parseScript(file: string, text: string): ParsedScript {
   if (text.trim() === '') return { ok: true, script: { source, statements: [], comments: [] } }
   try {
     const { stmts = [] } = parseSync(text)
-    const { tokens } = scanSync(text)
+    const { tokens } = scanSync(scannable(text))
     const words = tokens.filter((token) => !isComment(token))
     const statements: Statement[] = []
     let next = 0
@@ -69,6 +69,15 @@ export function parseScript(file: string, text: string): ParsedScript {
     return unreadable(source, hasSqlDetails(error) ? (error.sqlDetails?.cursorPosition ?? 0) : 0, message)
   }
 }
+
+/**
+ * The scanner answers in JSON and leaves control characters in it as they are. Another one of the same length
+ * takes their place: blank for those that part words, a letter for those inside of names and strings.
+ */
+const scannable = (text: string): string =>
+  text.replaceAll(/[^\P{Cc}\n\r\t]/gu, (found) =>
+    found === '\f' || found === '\v' ? ' ' : found.charCodeAt(0) < 0x20 ? '_' : found,
+  )
 
 /** `at` counts code points. */
 function unreadable(source: Source, at: number, message: string): ParsedScript {

@@ -83,7 +83,8 @@ alter table users add column region text;`,
 alter table users add column region text;`,
   peers: [],
   check: (statement, context) => {
-    if (context.transaction !== undefined || !isNonTransactional(statement.node)) return []
+    if (context.part !== 'expand' || context.transaction !== undefined) return []
+    if (!isNonTransactional(statement.node)) return []
     if (context.before.some(({ node }) => isNonTransactional(node))) return []
     const own = tablesOf(statement.node, context.world)
     const other = context.statements.find(
