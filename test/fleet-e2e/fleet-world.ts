@@ -56,7 +56,13 @@ export interface FleetWorld {
   close(): Promise<void>
 }
 
-export async function openFleetWorld(options: { readonly fence: boolean }): Promise<FleetWorld> {
+export interface FleetOptions {
+  /** Whether the migration has a fence. */
+  readonly fence: boolean
+  readonly leaseMs: number
+}
+
+export async function openFleetWorld(options: FleetOptions): Promise<FleetWorld> {
   const closing: (() => Promise<unknown>)[] = []
   const close = async (): Promise<void> => {
     for (const step of closing.splice(0).reverse()) await step()
@@ -70,7 +76,7 @@ export async function openFleetWorld(options: { readonly fence: boolean }): Prom
 }
 
 async function open(
-  { fence }: { readonly fence: boolean },
+  { fence, leaseMs }: FleetOptions,
   closing: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<FleetWorld> {
@@ -97,7 +103,7 @@ async function open(
         PORT: String(port),
         HOST: '127.0.0.1',
         HEARTBEAT_MS: '300',
-        LEASE_MS: '4000',
+        LEASE_MS: String(leaseMs),
         POLL_MS: '100',
         LOG_LEVEL: 'info',
       },
