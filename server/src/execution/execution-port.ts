@@ -2,8 +2,10 @@ import type {
   MigrationDefinition,
   MigrationSql,
   MigrationState,
+  Path,
   WorkKind,
 } from '@switchback/migrations-registry'
+
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
 /** One piece of database work, as the engine hands it out. */
@@ -25,6 +27,12 @@ export interface WorkOutcome {
   readonly divergences: number
   /** Counts and places worth keeping: rows copied, rows compared, archive folder and checksums. */
   readonly detail: Readonly<Record<string, unknown>>
+}
+
+/** What writes of the present epoch write second; young intents of it are not left over yet. */
+export interface WritesInProgress {
+  readonly path: Path
+  readonly epoch: number
 }
 
 /** A transaction of an older epoch that the fence waits for. */
@@ -51,11 +59,10 @@ export interface Execution {
   /** Lowest epoch that may write; 0 where the fence is not installed. */
   minimum(migration: string): Promise<number>
   /**
-   * Keys that wait for repair, by the path that is behind. In two databases an intent counts among them when
-   * its epoch is older than the one given, or when it is too old to be of a write in progress; all of them
-   * where no epoch is given.
+   * Keys that wait for repair, by the path that is behind. In two databases intents are among them, but for
+   * those that a write in progress may have left.
    */
-  repairs(migration: string, epoch?: number): Promise<OpenRepairs>
+  repairs(migration: string, inProgress?: WritesInProgress): Promise<OpenRepairs>
   failedRows(migration: string): Promise<number>
   /** Copies keys that wait for repair from the other path, under the key's lock. Returns how many were done. */
   repairSome(definition: MigrationDefinition, limit: number): Promise<number>

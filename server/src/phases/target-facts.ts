@@ -1,7 +1,14 @@
-import type { Blocker, MigrationDefinition } from '@switchback/migrations-registry'
-import { atLeast, formatDuration } from '@switchback/migrations-registry'
-import type { Execution } from '../execution/execution-port.ts'
+import type { Blocker, MigrationDefinition, MigrationState } from '@switchback/migrations-registry'
+import { atLeast, currentRouting, formatDuration, WRITE_ROUTES } from '@switchback/migrations-registry'
+import type { Execution, WritesInProgress } from '../execution/execution-port.ts'
 import type { TargetFacts } from './create-phase-service.ts'
+
+/** The path that follows: writes in two databases leave an intent for it while they are under way. */
+function inProgress({ id }: MigrationDefinition, state: MigrationState): WritesInProgress | undefined {
+  const { leader, order } = WRITE_ROUTES[currentRouting(id, state).write]
+  const path = order.find((each) => each !== leader)
+  return path === undefined ? undefined : { path, epoch: state.epoch }
+}
 
 /**
  * What the gate asks of targets. A target that cannot be asked makes the gate name it, and never keeps a
@@ -17,7 +24,7 @@ export function createTargetFacts(
     repairs: async ({ definition, state }) => {
       if (definition.copy === undefined || !needsTarget(state.phase)) return { old: 0, new: 0 }
       try {
-        return await executionFor(definition).repairs(definition.id, state.epoch)
+        return await executionFor(definition).repairs(definition.id, inProgress(definition, state))
       } catch (error) {
         onFault(error, `open repairs of ${definition.id}`)
         return undefined

@@ -41,7 +41,7 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     remember: (migration, state) => one.old.remember(migration, state),
     minimum: async (migration) =>
       Math.min(await one.old.minimum(migration), await one.new.minimum(migration)),
-    repairs: (migration, epoch) => openFarRepairs(targets, migration, epoch),
+    repairs: (migration, inProgress) => openFarRepairs(targets, migration, inProgress),
     failedRows: (migration) => one.new.failedRows(migration),
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),

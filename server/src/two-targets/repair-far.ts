@@ -1,5 +1,6 @@
 import type { MigrationDefinition, Path } from '@switchback/migrations-registry'
 import { isTransient, messageOf } from '../execution/execution-error.ts'
+import type { WritesInProgress } from '../execution/execution-port.ts'
 import { KEY_SEPARATOR, type Key } from '../execution/keyset.ts'
 import { reasonOf } from '../execution/reconcile.ts'
 import type { KeysRepaired } from '../execution/repair-keys.ts'
@@ -24,7 +25,7 @@ async function waitingFor(
   on: Sql,
   migration: string,
   path: Path,
-  epoch: number | undefined,
+  inProgress: WritesInProgress | undefined,
 ): Promise<number> {
   if (!(await isThere(on, 'switchback.intents'))) return 0
   const { rows } = await on.query<{ count: number }>(
@@ -36,7 +37,7 @@ async function waitingFor(
          and ($3::bigint is null or epoch < $3
               or written_at < clock_timestamp() - make_interval(secs => ${GRACE_SECONDS}))
      ) waiting`,
-    [migration, path, epoch ?? null],
+    [migration, path, inProgress?.path === path ? inProgress.epoch : null],
   )
   return rows[0]?.count ?? 0
 }
@@ -44,11 +45,11 @@ async function waitingFor(
 export async function openFarRepairs(
   { old, new: fresh }: Targets,
   migration: string,
-  epoch: number | undefined,
+  inProgress: WritesInProgress | undefined,
 ): Promise<OpenRepairs> {
   const [behindOld, behindNew] = await Promise.all([
-    waitingFor(fresh, migration, 'old', epoch),
-    waitingFor(old, migration, 'new', epoch),
+    waitingFor(fresh, migration, 'old', inProgress),
+    waitingFor(old, migration, 'new', inProgress),
   ])
   return { old: behindOld, new: behindNew }
 }

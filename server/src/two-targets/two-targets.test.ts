@@ -1,8 +1,11 @@
 import {
   defaultConfig,
   definitionSchema,
+  initialState,
+  judgeGate,
   type MigrationConfig,
   type MigrationDefinition,
+  type MigrationState,
 } from '@switchback/migrations-registry'
 import {
   createMigration,
@@ -20,6 +23,7 @@ import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openTarget } from '../execution/execution.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
+import { createTargetFacts } from '../phases/target-facts.ts'
 import type { Targets } from './pair.ts'
 import { pairExecutionOn } from './pair-execution.ts'
 
@@ -332,13 +336,16 @@ test.each([
     const none = { old: 0, new: 0 }
     expect(await execution.repairs(ID)).toEqual({ ...none, [behind]: 1 })
     // Of the present epoch and a moment old it may be a write in progress; of a passed one it cannot be.
-    expect(await execution.repairs(ID, 5)).toEqual(none)
-    expect(await execution.repairs(ID, 6)).toEqual({ ...none, [behind]: 1 })
+    expect(await execution.repairs(ID, { path: behind, epoch: 5 })).toEqual(none)
+    expect(await execution.repairs(ID, { path: behind, epoch: 6 })).toEqual({ ...none, [behind]: 1 })
+    // The path that leads is not written second: its intents are left over whatever their age.
+    const leads = behind === 'new' ? 'old' : 'new'
+    expect(await execution.repairs(ID, { path: leads, epoch: 5 })).toEqual({ ...none, [behind]: 1 })
     // Not touched before its time: nothing is done, and nothing forgotten.
     expect(await execution.repairSome(definition(), 10)).toBe(0)
     const home = behind === 'new' ? old : fresh
     await home.query(`update switchback.intents set written_at = written_at - interval '1 minute'`)
-    expect(await execution.repairs(ID, 5)).toEqual({ ...none, [behind]: 1 })
+    expect(await execution.repairs(ID, { path: behind, epoch: 5 })).toEqual({ ...none, [behind]: 1 })
     expect(await execution.repairSome(definition(), 10)).toBe(1)
     expect(await execution.repairs(ID)).toEqual(none)
     expect(await rowsOf(old, 'select bio from users where id = 2')).toEqual([{ bio: 'acknowledged' }])
@@ -347,6 +354,43 @@ test.each([
     ])
   },
 )
+
+test('the gate names what a death between the databases left, and opens when it is repaired', async () => {
+  await addUsers(3)
+  await execution.run('backfill', order())
+  const facts = createTargetFacts(
+    () => execution,
+    () => undefined,
+  )
+  const begun = initialState(ID, 0)
+  const state: MigrationState = { ...begun, phase: 'shadow', epoch: 5, complete: { old: true, new: true } }
+  const migration = {
+    definition: definition(),
+    sql: { expand: '' },
+    source: '',
+    checksum: '',
+    state,
+    revision: 1,
+  }
+  const blockers = async () =>
+    judgeGate(migration.definition, state, {
+      now: 1,
+      instances: [],
+      repairs: await facts.repairs(migration),
+      failedRows: await facts.failedRows(migration),
+      hasContractSql: false,
+      dependencies: [],
+    }).blockers.map(({ code, subject, message }) => ({ code, subject, message }))
+  expect(await blockers()).toEqual([])
+  // Under the epoch before: whoever wrote it cannot be at it any more.
+  await instance(configOf(4, 'dual-old'), { new: dying(fresh, old) }).migration.write('2', 'acknowledged')
+  expect(await blockers()).toEqual([
+    { code: 'repairs-open', subject: 'new', message: '1 keys of new wait for repair.' },
+  ])
+  await old.query(`update switchback.intents set written_at = written_at - interval '1 minute'`)
+  expect(await execution.repairSome(definition(), 10)).toBe(1)
+  expect(await blockers()).toEqual([])
+})
 
 test('a repair waits for a write in progress, which holds the key in the other database', async () => {
   await addUsers(1)
