@@ -3,7 +3,7 @@ import { guardedPaths, readsAreWritten, servedPaths, writtenPaths } from '@switc
 import type { Database } from '../database/database.ts'
 import { minimumSequence, REPAIRS, repairKey } from '../database/target.ts'
 import type { Transaction } from '../database/transaction.ts'
-import type { StoreContent } from './store.ts'
+import type { StoreContent } from './store-content.ts'
 import { MIGRATION, TABLES } from './tables.ts'
 import { Violation } from './violation.ts'
 
