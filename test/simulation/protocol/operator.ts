@@ -59,7 +59,7 @@ export class Operator {
   }
 
   #act(action: Action): void {
-    const { world, network, server, worker, apps, db } = this.#o
+    const { world, network, server, worker, apps, db, checker } = this.#o
     const { random } = world
     const app = random.pick(apps)
     this.#forgetTheDead()
@@ -116,6 +116,7 @@ export class Operator {
       case 'crash-target':
         if (!db.process.up) return
         db.crash()
+        checker.targetCrashed()
         return void world.at(random.between(5, 40), () => db.restart())
       case 'backup':
         this.#backup = this.#o.store.backup()
@@ -128,7 +129,7 @@ export class Operator {
   /** Short, or longer than a lease. */
   #duration(): number {
     const { random } = this.#o.world
-    return random.chance(0.5) ? random.between(5, 60) : random.between(300, 700)
+    return random.chance(0.5) ? random.between(5, 60) : random.between(300, 1_200)
   }
 
   #stop(app: Application): void {
