@@ -333,7 +333,8 @@ export class Checker {
       const facts = this.#epochs.get(epoch)
       if (facts === undefined) continue
       for (const path of servedPaths(facts.routing)) {
-        const asks = facts.routing.asks?.includes(path) === true && writtenPaths(facts.routing).includes(other(path))
+        const asks =
+          facts.routing.asks?.includes(path) === true && writtenPaths(facts.routing).includes(other(path))
         const queued = asks ? 'read' : 'never'
         claims.set(`${path} ${queued}`, { path, queued, who: `${who} is served from under epoch ${epoch}` })
       }

@@ -58,7 +58,7 @@ export class Operator {
     world.at(at + 250, () => this.#act('advance'))
   }
 
-  #act(action: Action): void {
+  #act(action: Action): unknown {
     const { world, network, server, worker, apps, db, checker } = this.#o
     const { random } = world
     const app = random.pick(apps)
