@@ -3,6 +3,8 @@ export { migrateStore } from './db/migrate.ts'
 export { STORE_SCHEMA } from './db/store-schema.ts'
 export { createExecution, type ExecutionOptions } from './execution/execution.ts'
 export type { Execution } from './execution/execution-port.ts'
+export type { Finding } from './lint/finding.ts'
+export { type LintResult, lintSql } from './lint/lint.ts'
 export {
   type BundledPostgres,
   type BundledPostgresOptions,
