@@ -9,10 +9,7 @@ import { median } from '../measure.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const CORPUS = join(ROOT, 'test/lint-corpus')
-const SQUAWK = join(
-  dirname(createRequire(import.meta.url).resolve('squawk-cli/package.json')),
-  'js/bin/squawk',
-)
+const SQUAWK = fileURLToPath(new URL('js/bin/squawk', import.meta.resolve('squawk-cli/package.json')))
 const ROUNDS = 7
 
 // What the executor does itself for every statement: no finding of ours, as the page of rules says.
