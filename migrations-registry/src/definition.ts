@@ -22,10 +22,17 @@ const expressions = z
   .record(z.string().regex(/^[A-Za-z_][\w$]*$/, 'expected a column name'), z.string().min(1))
   .refine((columns) => Object.keys(columns).length > 0, 'expected at least one column')
 
+const targetName = z.string().regex(/^[a-z][a-z0-9-]*$/, 'expected lower-case letters, digits and dashes')
+
 export const copySchema = z
   .strictObject({
     from: identifier.describe('Table that old reads and writes'),
     to: identifier.describe('Table that new reads and writes'),
+    toTarget: targetName
+      .optional()
+      .describe(
+        'Database of the new table, where it is another than `target`: independent mode. Expand and rollback run there, contract in `target`',
+      ),
     key: expressions.describe('Key of the new table: its column → SQL expression over the old table'),
     columns: expressions.describe('Column of the new table → SQL expression over the old table'),
     where: z
@@ -111,9 +118,7 @@ export const definitionSchema = z
   .strictObject({
     id: migrationIdSchema,
     title: z.string().min(1).max(200),
-    target: z
-      .string()
-      .regex(/^[a-z][a-z0-9-]*$/)
+    target: targetName
       .default('main')
       .describe('Name of the database; its connection comes from TARGET_<NAME>_URL'),
     owner: z
@@ -152,6 +157,10 @@ export const definitionSchema = z
     flags: z.strictObject({ alias: z.string().min(1).max(100).optional() }).prefault({}),
     autopilot: z.boolean().default(false).describe('Advance by itself whenever the gate is open'),
     dependsOn: z.array(migrationIdSchema).default([]),
+  })
+  .refine((definition) => definition.copy?.toTarget !== definition.target, {
+    path: ['copy', 'toTarget'],
+    message: 'names the same database as target: leave it out',
   })
   .refine((definition) => definition.copy === undefined || 'share' in lastStep(definition.rollout), {
     path: ['rollout'],

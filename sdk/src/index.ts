@@ -1,6 +1,6 @@
 export type { ClientListener, Status, Switchback } from './client/client.ts'
 export { connect } from './client/connect.ts'
-export type { ConnectOptions } from './client/options.ts'
+export type { ConnectOptions, Transport } from './client/options.ts'
 export { type Cancel, type Clock, systemClock } from './clock.ts'
 export {
   CommitUnknownError,
@@ -24,6 +24,8 @@ export { type MigrationKey, MigrationRuntime, type RuntimeOptions } from './rout
 export { OpenTransaction, type RoutedTransaction, runTransaction } from './routing/routed-transaction.ts'
 export type { RouterEnv, SecondaryFailure } from './routing/router-env.ts'
 export { createRecorder, type Recorder } from './telemetry/recorder.ts'
+export type { BehindQuestion, HalfHandle, HalfPort, Intent } from './transaction/half-port.ts'
+export { type Independent, independent } from './transaction/independent.ts'
 export type { Isolation } from './transaction/pg-text.ts'
 export {
   type PgClient,

@@ -1,6 +1,7 @@
 export { freePort } from './free-port.ts'
 export { type RedisServer, redisServer } from './redis-server.ts'
 export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from './spawn-node.ts'
+export { type TcpProxy, tcpProxy } from './tcp-proxy.ts'
 export { type DatabaseTemplate, postgresUrl, type TestDatabase, testDatabase } from './test-database.ts'
 export { type TestStore, testStore } from './test-store.ts'
 export { type WaitOptions, waitFor } from './wait-for.ts'

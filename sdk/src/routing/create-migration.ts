@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SwitchbackError } from '../error.ts'
 import type { MeasuredOperation } from '../telemetry/cell.ts'
+import type { Independent } from '../transaction/independent.ts'
 import type { TransactionPort } from '../transaction/transaction-port.ts'
 import { createBareWrites } from './bare-writes.ts'
 import type { HandlerTable } from './handlers.ts'
+import { createIndependentWrites } from './independent-writes.ts'
 import type { MigrationKey, MigrationRuntime, RuntimeOptions } from './migration-runtime.ts'
 import { createReads } from './reads.ts'
 import { OpenTransaction, type RoutedTransaction } from './routed-transaction.ts'
@@ -30,10 +32,11 @@ export interface MigrationOptions<
   /** The key that an operation is about, from its first argument. It decides the share, the lock, the repair. */
   readonly key: (value: Key) => MigrationKey
   /**
-   * Transaction mode: both paths in one database. Without it writes are not crash-safe (a process that dies
-   * between the two paths leaves them apart), and `tx` is undefined.
+   * Transaction mode where both paths are in one database (`pgTransaction`), independent mode where they are
+   * in two (`independent`). Without it writes are not crash-safe (a process that dies between the two paths
+   * leaves them apart), and `tx` is undefined.
    */
-  readonly transaction?: TransactionPort<Tx>
+  readonly transaction?: TransactionPort<Tx> | Independent<Tx>
   readonly read?: PathHandlers<Key, Tx, ReadArgs, ReadResult>
   readonly write?: PathHandlers<Key, Tx, WriteArgs, WriteResult>
   readonly remove?: PathHandlers<Key, Tx, RemoveArgs, RemoveResult>
@@ -93,6 +96,11 @@ export type UntypedOptions = MigrationOptions<
   unknown
 >
 
+const modeOf = (given: UntypedOptions['transaction']): Pick<RuntimeOptions, 'transaction' | 'independent'> =>
+  given !== undefined && 'kind' in given
+    ? { transaction: undefined, independent: given }
+    : { transaction: given }
+
 export const runtimeOptionsOf = (options: UntypedOptions): RuntimeOptions => ({
   handlers: {
     ...(options.read === undefined ? {} : { read: options.read }),
@@ -100,7 +108,7 @@ export const runtimeOptionsOf = (options: UntypedOptions): RuntimeOptions => ({
     ...(options.remove === undefined ? {} : { remove: options.remove }),
   } as HandlerTable,
   key: options.key,
-  transaction: options.transaction,
+  ...modeOf(options.transaction),
   compare: options.compare ?? isDeepStrictEqual,
   onSecondaryFailure: options.onSecondaryFailure ?? 'repair',
   onSecondaryError: options.onSecondaryError,
@@ -108,11 +116,13 @@ export const runtimeOptionsOf = (options: UntypedOptions): RuntimeOptions => ({
 
 /** The operations over a runtime. Strategies of writing are told apart here, once. */
 export function createMigration(env: RouterEnv, runtime: MigrationRuntime): Untyped {
-  const { transaction } = runtime.options
-  const writes = (kind: MeasuredOperation): Call =>
-    transaction === undefined
+  const { transaction, independent } = runtime.options
+  const writes = (kind: MeasuredOperation): Call => {
+    if (independent !== undefined) return createIndependentWrites(env, runtime, independent, kind)
+    return transaction === undefined
       ? createBareWrites(env, runtime, kind)
       : createTransactionWrites(env, runtime, transaction, kind)
+  }
   const read = createReads(env, runtime)
   const write = writes('write')
   const remove = writes('remove')

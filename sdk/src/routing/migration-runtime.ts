@@ -1,6 +1,7 @@
 import { defaultConfig, keyText, type MigrationConfig, type Path } from '@switchback/migrations-registry'
 import { SwitchbackError } from '../error.ts'
 import type { MeasuredOperation } from '../telemetry/cell.ts'
+import type { Independent } from '../transaction/independent.ts'
 import type { TransactionPort } from '../transaction/transaction-port.ts'
 import { EpochLedger } from './epoch-ledger.ts'
 import { type Handler, type HandlerTable, pathsOf } from './handlers.ts'
@@ -14,6 +15,8 @@ export interface RuntimeOptions {
   readonly handlers: HandlerTable
   readonly key: (value: unknown) => MigrationKey
   readonly transaction: TransactionPort<unknown> | undefined
+  /** Instead of `transaction`: the paths are in two databases. */
+  readonly independent?: Independent<unknown> | undefined
   readonly compare: (old: unknown, fresh: unknown) => boolean
   readonly onSecondaryFailure: 'repair' | 'fail'
   readonly onSecondaryError: ((failure: SecondaryFailure) => void) | undefined
@@ -44,7 +47,10 @@ export class MigrationRuntime {
     this.#planOptions = {
       handlers: options.handlers,
       recorder: env.recorder,
-      repairs: options.transaction !== undefined && options.onSecondaryFailure === 'repair',
+      // In two databases a commit can fail after the first: its key is repaired even with `fail`.
+      repairs:
+        options.independent !== undefined ||
+        (options.transaction !== undefined && options.onSecondaryFailure === 'repair'),
     }
     this.plan = compilePlan(defaultConfig(id), this.ledger.current, this.#planOptions)
   }
@@ -55,7 +61,7 @@ export class MigrationRuntime {
 
   /** Whether every write of this migration goes through the fence where the server has one. */
   get fenced(): boolean {
-    return this.options.transaction !== undefined
+    return this.options.transaction !== undefined || this.options.independent !== undefined
   }
 
   /** Operations that begin from now on follow this configuration. An older epoch than the held is ignored (I6). */

@@ -1,10 +1,11 @@
-import { readVariantFor } from '@switchback/migrations-registry'
+import { type Path, readVariantFor } from '@switchback/migrations-registry'
 import { LeaseExpiredError } from '../error.ts'
 import type { Cell } from '../telemetry/cell.ts'
 import { beginOperation, type Operation } from './epoch-ledger.ts'
 import type { Handler } from './handlers.ts'
 import type { MigrationRuntime } from './migration-runtime.ts'
 import type { Plan, ReadPlan } from './plan.ts'
+import { readPlacesOf } from './read-places.ts'
 import type { Call, RouterEnv } from './router-env.ts'
 import { createSettle } from './settle.ts'
 import { createShadow } from './shadow.ts'
@@ -19,8 +20,7 @@ export const readPlanFor = (plan: Plan, env: RouterEnv, runtime: MigrationRuntim
  */
 export function createReads(env: RouterEnv, runtime: MigrationRuntime): Call {
   const { clock } = env
-  const { transaction } = runtime.options
-  const tx = transaction?.reader
+  const { readers, repairOpen } = readPlacesOf(runtime.options)
   const shadow = createShadow(env, runtime)
 
   const { lease } = env
@@ -29,20 +29,21 @@ export function createReads(env: RouterEnv, runtime: MigrationRuntime): Call {
     clock,
     lease === undefined
       ? undefined
-      : () => {
-          if (lease.expired()) throw new LeaseExpiredError()
+      : (operation) => {
+          if (!lease.heldSince(operation.startedAt)) throw new LeaseExpiredError()
         },
   )
 
   const serve = (
     operation: Operation,
     handler: Handler,
+    path: Path,
     cell: Cell,
     key: unknown,
     args: readonly unknown[],
   ): Promise<unknown> => {
     try {
-      return settle(operation, cell, handler(key, tx, ...args))
+      return settle(operation, cell, handler(key, readers[path], ...args))
     } catch (error) {
       return settle(operation, cell, Promise.reject(error))
     }
@@ -58,12 +59,12 @@ export function createReads(env: RouterEnv, runtime: MigrationRuntime): Call {
     const operation = beginOperation(plan.slot, 'read', clock.now())
     let path = route.served
     try {
-      const open = await transaction?.repairOpen(runtime.id, runtime.textOf(key), route.served)
-      if (open === true && route.insteadOfRepair !== undefined) path = route.insteadOfRepair
+      const open = await repairOpen(runtime.id, runtime.textOf(key), route.served)
+      if (open && route.insteadOfRepair !== undefined) path = route.insteadOfRepair
     } catch (error) {
       return settle(operation, route.cell, Promise.reject(error))
     }
-    const served = serve(operation, runtime.handler('read', path), plan.cells.read[path], key, args)
+    const served = serve(operation, runtime.handler('read', path), path, plan.cells.read[path], key, args)
     if (path === route.served && route.compared !== undefined) {
       shadow(plan, route.served, route.compared, key, args, served)
     }
@@ -79,7 +80,7 @@ export function createReads(env: RouterEnv, runtime: MigrationRuntime): Call {
       const handler = route.handler ?? runtime.handler('read', route.served)
       if (route.insteadOfRepair !== undefined) return serveGuarded(plan, route, key, args)
       const operation = beginOperation(plan.slot, 'read', clock.now())
-      const served = serve(operation, handler, route.cell, key, args)
+      const served = serve(operation, handler, route.served, route.cell, key, args)
       if (route.compared !== undefined) shadow(plan, route.served, route.compared, key, args, served)
       return served
     } catch (error) {

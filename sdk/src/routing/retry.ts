@@ -10,7 +10,7 @@ import type { RouterEnv } from './router-env.ts'
  */
 export async function retrying<T>(
   env: RouterEnv,
-  port: TransactionPort<unknown>,
+  port: Pick<TransactionPort<unknown>, 'failureOf' | 'retries'>,
   attempt: () => Promise<T>,
 ): Promise<T> {
   let stale = false

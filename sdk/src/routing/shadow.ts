@@ -1,12 +1,12 @@
 import type { Path } from '@switchback/migrations-registry'
 import { recordFailure, recordSuccess } from '../telemetry/cell.ts'
-import type { TransactionPort } from '../transaction/transaction-port.ts'
 import { createDeadlines } from './deadlines.ts'
 import { beginOperation, endOperation, type Operation } from './epoch-ledger.ts'
-import { guardOf } from './guard.ts'
 import type { MigrationRuntime } from './migration-runtime.ts'
 import type { Plan } from './plan.ts'
+import { readPlacesOf } from './read-places.ts'
 import type { RouterEnv } from './router-env.ts'
+import { createSecondLook } from './second-look.ts'
 
 /** Compares a served read with the other path, beside it. Returns at once and never throws. */
 export type Shadow = (
@@ -18,54 +18,16 @@ export type Shadow = (
   result: Promise<unknown>,
 ) => void
 
-type Both = Readonly<Record<Path, unknown>>
-
 /**
  * Shadow reads of one migration. A mismatch is looked at again before it counts, since a write may have
  * come between the two reads; one that stands is counted, and its key is queued for repair.
  */
 export function createShadow(env: RouterEnv, runtime: MigrationRuntime): Shadow {
   const { clock } = env
-  const { transaction, compare } = runtime.options
+  const { compare } = runtime.options
+  const { readers } = readPlacesOf(runtime.options)
+  const secondLook = createSecondLook(runtime)
   let active = 0
-
-  const readBoth = async (tx: unknown, key: unknown, args: readonly unknown[]): Promise<Both> => ({
-    old: await runtime.handler('read', 'old')(key, tx, ...args),
-    new: await runtime.handler('read', 'new')(key, tx, ...args),
-  })
-
-  const differ = (both: Both): boolean => !compare(both.old, both.new)
-
-  /** In one state of the database where the target can give one. */
-  const stands = async (key: unknown, args: readonly unknown[]): Promise<boolean> => {
-    if (transaction === undefined) return differ(await readBoth(undefined, key, args))
-    const snapshot = await transaction.snapshot()
-    try {
-      return differ(await readBoth(snapshot.tx, key, args))
-    } finally {
-      await snapshot.rollback()
-    }
-  }
-
-  /** Queues the key, after a last look under its lock: no write of both paths can be half done there. */
-  const queue = async (
-    port: TransactionPort<unknown>,
-    plan: Plan,
-    path: Path,
-    key: unknown,
-    args: readonly unknown[],
-  ): Promise<void> => {
-    const text = runtime.textOf(key)
-    const handle = await port.begin(guardOf(plan, text), false)
-    try {
-      if (!differ(await readBoth(handle.tx, key, args))) return
-      const reason = 'a shadow read found the paths to differ'
-      await handle.queueRepair({ migration: runtime.id, key: text, path, epoch: plan.epoch, reason })
-      await handle.commit()
-    } finally {
-      await handle.rollback()
-    }
-  }
 
   /** A first look that differed: look again, count, and have the key repaired. */
   const lookAgain = async (
@@ -74,17 +36,17 @@ export function createShadow(env: RouterEnv, runtime: MigrationRuntime): Shadow 
     args: readonly unknown[],
     operation: Operation,
   ): Promise<void> => {
-    if (!(await stands(key, args)) || operation.ended) return
+    if (!(await secondLook.stands(plan, key, args)) || operation.ended) return
     plan.cells.read.new.mismatches++
     env.log.warn('old and new differ', {
       migration: runtime.id,
       epoch: plan.epoch,
       key: runtime.textOf(key),
     })
-    if (transaction === undefined || plan.secondary === undefined) return
+    if (secondLook.queue === undefined || plan.secondary === undefined) return
     // What follows writes: it is in flight until it is over, however long that takes.
     deadlines.lift(operation)
-    await queue(transaction, plan, plan.secondary, key, args)
+    await secondLook.queue(plan, key, args)
   }
 
   const end = (operation: Operation): void => {
@@ -138,10 +100,7 @@ export function createShadow(env: RouterEnv, runtime: MigrationRuntime): Shadow 
       )
     }
     try {
-      Promise.resolve(runtime.handler('read', compared)(key, transaction?.reader, ...args)).then(
-        found,
-        failed,
-      )
+      Promise.resolve(runtime.handler('read', compared)(key, readers[compared], ...args)).then(found, failed)
     } catch (error) {
       failed(error)
     }

@@ -9,8 +9,8 @@ import type { Plan } from './plan.ts'
 import { retrying } from './retry.ts'
 import type { Call, RouterEnv } from './router-env.ts'
 
-/** Begins a transaction for one write. Only who never heard of a server may find no fence. */
-async function beginWrite(
+/** Begins a transaction for one write of one database. Only who never heard of a server may find no fence. */
+export async function beginWrite(
   port: TransactionPort<unknown>,
   runtime: MigrationRuntime,
   plan: Plan,

@@ -1,4 +1,5 @@
 import { SwitchbackError } from '../error.ts'
+import type { BehindQuestion, Intent } from './half-port.ts'
 import type { Guard, TargetFailure } from './transaction-port.ts'
 
 /** Isolation levels of PostgreSQL that a routed transaction may use. */
@@ -48,6 +49,28 @@ export function beginText(guard: Guard, savepoint: boolean, isolation: Isolation
   return [begin, guardText(guard), savepoint ? SET_SAVEPOINT : undefined]
     .filter((part) => part !== undefined)
     .join('; ')
+}
+
+/**
+ * The one message that half of a write in independent mode begins with: `BEGIN`, guard, and the question
+ * whether the other path of the key is behind. READ COMMITTED, whatever the database is set to: the question
+ * must see what was committed while the guard waited for the key.
+ */
+export function beginHalfText(guard: Guard, behind: BehindQuestion): string {
+  const { migration, key, path } = behind
+  return [
+    'BEGIN ISOLATION LEVEL READ COMMITTED',
+    guardText(guard),
+    `SELECT switchback.repair_open(${literal(migration)}, ${literal(key)}, ${literal(path)}) AS open`,
+  ]
+    .filter((part) => part !== undefined)
+    .join('; ')
+}
+
+/** Writes the intent and commits, in one message. */
+export function commitWithIntentText(token: string, { migration, key, path, epoch }: Intent): string {
+  const values = [token, migration, key, path].map(literal).join(', ')
+  return `SELECT switchback.write_intent(${values}, ${Math.trunc(epoch)}); COMMIT`
 }
 
 const FAILURES: Readonly<Record<string, TargetFailure>> = {

@@ -1,6 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { CommitUnknownError, SwitchbackError } from '../error.ts'
+import type { HalfHandle, HalfPort } from './half-port.ts'
 import {
+  beginHalfText,
   beginText,
+  commitWithIntentText,
   failureOf,
   guardText,
   type Isolation,
@@ -8,7 +12,7 @@ import {
   SET_SAVEPOINT,
   sqlState,
 } from './pg-text.ts'
-import type { Guard, TransactionHandle, TransactionPort } from './transaction-port.ts'
+import type { Guard, TransactionHandle } from './transaction-port.ts'
 
 interface PgResult {
   readonly command?: string
@@ -38,7 +42,7 @@ export interface PgTransactionOptions {
 
 /**
  * Transaction mode on a pool of node-postgres: both paths of a write run in one transaction, behind the
- * fence and under the lock of their key.
+ * fence and under the lock of their key. Two of them, for two databases, make up `independent` mode.
  *
  * Handlers get an object with `query`: the client of the transaction for writes, the pool for reads. A
  * handler may run more than once (serialization failures, a passed epoch, a failure of the other path), so
@@ -54,29 +58,34 @@ export interface PgTransactionOptions {
 export function pgTransaction<Query>(
   pool: PgPool<Query>,
   options: PgTransactionOptions = {},
-): TransactionPort<{ readonly query: Query }> {
+): HalfPort<{ readonly query: Query }> {
   type Tx = { readonly query: Query }
   // Only so that `query` is called with what it takes; the overloads of the driver say no more than this.
   const ask = pool as unknown as Pick<PgClient, 'query'>
 
-  const open = async (begin: string): Promise<TransactionHandle<Tx>> => {
-    const client = await pool.connect()
-    const connection = watch(client)
+  const open = async (begin: string): Promise<Opened<Tx>> => {
+    const pooled = await pool.connect()
+    const connection = watch(pooled)
     try {
-      await client.query(begin)
+      const answer = await pooled.query(begin)
+      // The client of a pool has the same `query` as the pool.
+      return { client: pooled as unknown as PgClient & Tx, connection, answer }
     } catch (error) {
       await connection.abandon(error)
       throw error
     }
-    // The client of a pool has the same `query` as the pool.
-    return handleOf(client as unknown as PgClient & Tx, connection)
   }
 
   return {
     reader: pool,
     retries: options.retries ?? 3,
-    begin: async (guard, savepoint) => open(beginText(guard, savepoint, options.isolation)),
-    snapshot: () => open('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'),
+    isolation: options.isolation,
+    begin: async (guard, savepoint) => handleOf(await open(beginText(guard, savepoint, options.isolation))),
+    beginHalf: async (guard, other) => halfOf(await open(beginHalfText(guard, other))),
+    clearIntent: async (token) => {
+      await ask.query('SELECT switchback.clear_intent($1)', [token])
+    },
+    snapshot: async () => handleOf(await open('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')),
     repairOpen: (migration, key, path) => repairOpen(ask, migration, key, path),
     failureOf,
   }
@@ -118,7 +127,56 @@ function watch(client: PgClient): Watched {
   return { broken: () => broken !== undefined, release, abandon }
 }
 
-function handleOf<Tx>(client: PgClient & Tx, connection: Watched): TransactionHandle<Tx> {
+/** A connection in a transaction, and what was answered to the message that began it. */
+interface Opened<Tx> {
+  readonly client: PgClient & Tx
+  readonly connection: Watched
+  readonly answer: PgResult | readonly PgResult[]
+}
+
+/** Of the last statement, where a message held several. */
+const lastOf = (answer: PgResult | readonly PgResult[]): PgResult | undefined =>
+  'rows' in answer ? answer : answer.at(-1)
+
+async function commit({ client, connection }: Opened<unknown>, text: string): Promise<void> {
+  let result: PgResult | undefined
+  try {
+    result = lastOf(await client.query(text))
+  } catch (error) {
+    // An SQLSTATE is the server's word that it did not commit; anything else leaves it open.
+    const known = sqlState(error) !== undefined && failureOf(error) !== 'connection' && !connection.broken()
+    if (known) {
+      await connection.abandon(error)
+      throw error
+    }
+    connection.release(error)
+    throw new CommitUnknownError(error)
+  }
+  connection.release()
+  // COMMIT of a failed transaction is answered with ROLLBACK, and no error.
+  if (result?.command !== 'COMMIT') {
+    throw new SwitchbackError(
+      'transaction-aborted',
+      'nothing was written: a statement failed, and a handler did not let its error through',
+      { retryable: false },
+    )
+  }
+}
+
+function halfOf<Tx>(opened: Opened<Tx>): HalfHandle<Tx> {
+  return {
+    ...handleOf(opened),
+    otherBehind: isOpen(lastOf(opened.answer)),
+    commitWithIntent: async (intent) => {
+      const token = randomUUID()
+      await commit(opened, commitWithIntentText(token, intent))
+      return token
+    },
+  }
+}
+
+function handleOf<Tx>(opened: Opened<Tx>): TransactionHandle<Tx> {
+  const { client, connection } = opened
   const run = async (text: string): Promise<void> => {
     await client.query(text)
   }
@@ -142,31 +200,7 @@ function handleOf<Tx>(client: PgClient & Tx, connection: Watched): TransactionHa
       ])
     },
     repairOpen: (migration, key, path) => repairOpen(client, migration, key, path),
-    commit: async () => {
-      let result: PgResult
-      try {
-        result = await client.query('COMMIT')
-      } catch (error) {
-        // An SQLSTATE is the server's word that it did not commit; anything else leaves it open.
-        const known =
-          sqlState(error) !== undefined && failureOf(error) !== 'connection' && !connection.broken()
-        if (known) {
-          await connection.abandon(error)
-          throw error
-        }
-        connection.release(error)
-        throw new CommitUnknownError(error)
-      }
-      connection.release()
-      // COMMIT of a failed transaction is answered with ROLLBACK, and no error.
-      if (result.command !== 'COMMIT') {
-        throw new SwitchbackError(
-          'transaction-aborted',
-          'nothing was written: a statement failed, and a handler did not let its error through',
-          { retryable: false },
-        )
-      }
-    },
+    commit: () => commit(opened, 'COMMIT'),
     rollback: () => connection.abandon(undefined),
   }
 }
@@ -177,11 +211,12 @@ async function repairOpen(
   key: string,
   path: string,
 ): Promise<boolean> {
-  const { rows } = await client.query('SELECT switchback.repair_open($1, $2, $3) AS open', [
-    migration,
-    key,
-    path,
-  ])
-  const row = rows[0]
+  return isOpen(
+    await client.query('SELECT switchback.repair_open($1, $2, $3) AS open', [migration, key, path]),
+  )
+}
+
+function isOpen(answer: PgResult | undefined): boolean {
+  const row = answer?.rows[0]
   return typeof row === 'object' && row !== null && 'open' in row && row.open === true
 }

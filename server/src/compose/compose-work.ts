@@ -57,10 +57,14 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
   const engine = createEngine({
     phases,
     runner,
-    repair: ({ definition }) =>
-      targets.executionFor(definition.target).repairSome(definition, REPAIRS_AT_A_TIME),
+    executionFor: targets.executionFor,
+    repair: ({ definition }) => targets.executionFor(definition).repairSome(definition, REPAIRS_AT_A_TIME),
     onFault,
     intervalMs: LOOK_MS,
+    every: (ms, task) => {
+      const timer = setInterval(task, ms)
+      return () => clearInterval(timer)
+    },
   })
   return { phases, engine }
 }

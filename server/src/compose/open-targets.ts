@@ -1,18 +1,21 @@
 import { join } from 'node:path'
+import type { MigrationDefinition } from '@switchback/migrations-registry'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../db/clock.ts'
 import { createDb, quoteIdent } from '../db/db.ts'
-import { createExecution } from '../execution/execution.ts'
+import { executionOn, openTarget } from '../execution/execution.ts'
 import type { Execution } from '../execution/execution-port.ts'
+import type { Target } from '../execution/target.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
+import { pairExecutionOn } from '../two-targets/pair-execution.ts'
 import type { ServerLog } from './server-log.ts'
 
 /** Name of the target that the bundled PostgreSQL stands in for as long as none is configured. */
 const SANDBOX = 'main'
 
 export interface Targets {
-  /** @throws where no connection is configured for this name, saying which variable to set */
-  executionFor(target: string): Execution
+  /** @throws where no connection is configured for a target of the migration, saying which variable to set */
+  executionFor(definition: MigrationDefinition): Execution
   close(): Promise<void>
 }
 
@@ -31,24 +34,38 @@ export async function openTargets(
       `no target is configured: a database beside the store stands in for "${SANDBOX}"`,
     )
   }
-  const open = new Map<string, Execution>()
+  const targets = new Map<string, Target>()
+  const executions = new Map<string, Execution>()
+  const settings = { clock, archiveDir: join(config.dataDir, 'archive') }
+
+  const targetOf = (name: string): Target => {
+    const existing = targets.get(name)
+    if (existing !== undefined) return existing
+    const url = urls[name]
+    if (url === undefined) {
+      const variable = `TARGET_${name.toUpperCase().replaceAll('-', '_')}_URL`
+      throw new Error(`no connection for the target "${name}": set ${variable} and start the server again`)
+    }
+    const target = openTarget({ url, log })
+    targets.set(name, target)
+    return target
+  }
+
   return {
-    executionFor: (target) => {
-      const existing = open.get(target)
+    executionFor: ({ target, copy }) => {
+      const name = copy?.toTarget === undefined ? target : `${target} ${copy.toTarget}`
+      const existing = executions.get(name)
       if (existing !== undefined) return existing
-      const url = urls[target]
-      if (url === undefined) {
-        const variable = `TARGET_${target.toUpperCase().replaceAll('-', '_')}_URL`
-        throw new Error(
-          `no connection for the target "${target}": set ${variable} and start the server again`,
-        )
-      }
-      const execution = createExecution({ url, log, clock, archiveDir: join(config.dataDir, 'archive') })
-      open.set(target, execution)
+      const old = targetOf(target)
+      const execution =
+        copy?.toTarget === undefined
+          ? executionOn(old, settings)
+          : pairExecutionOn({ old, new: targetOf(copy.toTarget) }, settings)
+      executions.set(name, execution)
       return execution
     },
     close: async () => {
-      await Promise.all([...open.values()].map((execution) => execution.end()))
+      await Promise.all([...targets.values()].map((target) => target.end()))
     },
   }
 }

@@ -16,7 +16,7 @@ export function renderConfigTable(): string {
     '| variable | default | meaning |',
     '| --- | --- | --- |',
     ...rows,
-    '| `TARGET_<NAME>_URL` | – | PostgreSQL that migrations with `target: <name>` change; `TARGET_MAIN_URL` is that of `main`. Underscores stand for dashes. |',
+    '| `TARGET_<NAME>_URL` | – | PostgreSQL that migrations with `target: <name>` or `copy.toTarget: <name>` change; `TARGET_MAIN_URL` is that of `main`. Underscores stand for dashes. |',
     '',
   ].join('\n')
 }

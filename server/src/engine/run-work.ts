@@ -1,4 +1,4 @@
-import type { InstanceFacts, Work } from '@switchback/migrations-registry'
+import type { InstanceFacts, MigrationDefinition, Work } from '@switchback/migrations-registry'
 import { reliesOnDrain, undrained } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
@@ -6,8 +6,8 @@ import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phas
 
 export interface WorkRunnerDeps {
   readonly phases: PhaseService
-  /** The execution of a target; throws a clear error where the target is not configured. */
-  readonly executionFor: (target: string) => Execution
+  /** The execution of a migration; throws a clear error where a target of it is not configured. */
+  readonly executionFor: (definition: MigrationDefinition) => Execution
   readonly instancesOf: (migration: StoredMigration) => Promise<readonly InstanceFacts[]>
   readonly works: {
     progress(work: WorkId, progress: WorkProgress): Promise<void>
@@ -60,7 +60,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
     signal: AbortSignal,
     held: () => string | undefined,
   ): Promise<boolean> {
-    const execution = deps.executionFor(migration.definition.target)
+    const execution = deps.executionFor(migration.definition)
     const done = await execution.exclusively(work.migration, async (lockSignal) => {
       const both = AbortSignal.any([signal, lockSignal])
       const { kind, epoch } = work

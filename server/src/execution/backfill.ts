@@ -1,12 +1,15 @@
-import { type Copy, openCopy, recordFailedRow, splitRange } from './checkpoints.ts'
-import { copyChunk, type OpenRange } from './copy-chunk.ts'
+import type { MigrationDefinition } from '@switchback/migrations-registry'
+import { type Copy, openCopy, type Places, recordFailedRow, splitRange } from './checkpoints.ts'
+import { type ChunkCopied, copyChunk, type OpenRange } from './copy-chunk.ts'
 import { isContention, isDataError, isTransient, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { retryFailedRows } from './failed-rows.ts'
 import { watched } from './in-the-way.ts'
+import type { Key } from './keyset.ts'
 import { describeMapping, type Mapping } from './mapping.ts'
 import { backoff, pause } from './pause.ts'
 import { createProgress, type Progress } from './progress.ts'
+import { repairKeys } from './repair-keys.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import { sweep } from './sweep.ts'
 import type { Connection, Target } from './target.ts'
@@ -21,6 +24,38 @@ export interface CopyDeps {
   readonly patienceMs: number
 }
 
+/** How history gets from old to new: inside of one database, or from one into the other. */
+export interface CopyWay extends Places {
+  describe(definition: MigrationDefinition): Promise<Mapping>
+  /** On a connection to the target. Undefined where another worker has the range, or had it. */
+  copyRange(
+    connection: Connection,
+    mapping: Mapping,
+    range: OpenRange,
+    signal: AbortSignal,
+  ): Promise<ChunkCopied | undefined>
+  repair(connection: Connection, mapping: Mapping, keys: readonly Key[]): Promise<unknown>
+  /** After the last range; returns how many rows of new were removed. */
+  finish(order: WorkOrder, mapping: Mapping, progress: Progress): Promise<number>
+}
+
+/** Both tables in one database. */
+function inOneDatabase(deps: CopyDeps): CopyWay {
+  const { target } = deps
+  return {
+    source: target,
+    target,
+    describe: (definition) => describeMapping(target, definition),
+    copyRange: copyChunk,
+    repair: (connection, mapping, keys) => repairKeys(connection, { mapping, leader: 'old' }, keys),
+    finish: async (order, mapping, progress) => {
+      progress.stage('waiting for older transactions')
+      await waitForOlderSnapshots(target, order.signal, (reason) => progress.throttledBy(reason))
+      return sweep(deps, order, mapping, progress)
+    },
+  }
+}
+
 /** Below PostgreSQL's deadlock timeout of 1 s: should the application and the copy ever wait for each
  *  other, the copy gives way before the application is chosen as the victim. */
 const LOCK_TIMEOUT_MS = 700
@@ -30,6 +65,7 @@ const TRIES_BEFORE_SPLIT = 3
 
 interface Run extends CopyDeps {
   readonly order: WorkOrder
+  readonly way: CopyWay
   readonly mapping: Mapping
   readonly copy: Copy
   readonly progress: Progress
@@ -41,11 +77,15 @@ interface Run extends CopyDeps {
 }
 
 /** Copies history from old to new, then removes from new what old no longer has. Resumes after a crash. */
-export async function backfill(deps: CopyDeps, order: WorkOrder): Promise<WorkOutcome> {
+export async function backfill(
+  deps: CopyDeps,
+  order: WorkOrder,
+  way: CopyWay = inOneDatabase(deps),
+): Promise<WorkOutcome> {
   const { target, clock } = deps
   const began = clock()
-  const mapping = await describeMapping(target, order.definition)
-  const copy = await openCopy(target, mapping, order.epoch)
+  const mapping = await way.describe(order.definition)
+  const copy = await openCopy(way, mapping, order.epoch)
   const progress = createProgress(order.report, clock)
   try {
     progress.stage('copying', copy.total)
@@ -54,6 +94,7 @@ export async function backfill(deps: CopyDeps, order: WorkOrder): Promise<WorkOu
     const run: Run = {
       ...deps,
       order,
+      way,
       mapping,
       copy,
       progress,
@@ -62,7 +103,9 @@ export async function backfill(deps: CopyDeps, order: WorkOrder): Promise<WorkOu
       counts: { rows: 0, changed: 0, chunks: 0, failed: 0, retries: 0 },
       signal: AbortSignal.any([order.signal, failedElsewhere.signal]),
     }
-    const retried = await retryFailedRows(deps, order, mapping)
+    const retried = await retryFailedRows(deps, order, mapping, (connection, keys) =>
+      way.repair(connection, mapping, keys),
+    )
     const workers = Array.from({ length: Math.max(1, deps.workers) }, () =>
       work(run).catch((error: unknown) => {
         // Nobody goes on alone after a fault; the first one is what is reported.
@@ -74,9 +117,7 @@ export async function backfill(deps: CopyDeps, order: WorkOrder): Promise<WorkOu
     throwIfStopped(order.signal)
     if (ended.some(({ status }) => status === 'rejected')) throw failedElsewhere.signal.reason
     const copiedMs = clock() - began
-    progress.stage('waiting for older transactions')
-    await waitForOlderSnapshots(target, order.signal, (reason) => progress.throttledBy(reason))
-    const swept = await sweep(deps, order, mapping, progress)
+    const swept = await way.finish(order, mapping, progress)
     const failed = await target.query<{ count: number }>(
       'select count(*) as count from switchback.failed_rows where migration = $1',
       [mapping.migration],
@@ -120,7 +161,7 @@ async function work(run: Run): Promise<void> {
         run.target,
         connection.pid,
         (reason) => run.progress.throttledBy(reason),
-        () => copyChunk(connection, run.mapping, range),
+        () => run.way.copyRange(connection, run.mapping, range, run.signal),
       )
       pending = undefined
       failures = 0
@@ -161,7 +202,7 @@ async function work(run: Run): Promise<void> {
       if (run.clock() - failingSince > run.patienceMs) throw error
       if (range !== undefined && isContention(error) && failures % TRIES_BEFORE_SPLIT === 0) {
         // One row that is held for long must not keep its whole range from being copied.
-        const halves = await splitRange(run.target, run.mapping, range).catch(() => undefined)
+        const halves = await splitRange(run.way, run.mapping, range).catch(() => undefined)
         if (halves !== undefined) {
           pending = halves[0]
           run.open.unshift(halves[1])
@@ -175,7 +216,7 @@ async function work(run: Run): Promise<void> {
 
 /** Splits a range whose rows are at fault down to the row, which is written down. */
 async function narrow(run: Run, range: OpenRange, error: Error): Promise<void> {
-  const halves = await splitRange(run.target, run.mapping, range)
+  const halves = await splitRange(run.way, run.mapping, range)
   if (halves === undefined) {
     await recordFailedRow(run.target, run.mapping, range, error)
     run.counts.failed += 1

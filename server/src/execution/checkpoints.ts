@@ -5,6 +5,12 @@ import { countRows, type Key, keyAt, keyText, lastKey, within } from './keyset.t
 import type { Mapping } from './mapping.ts'
 import { inTransaction, type Sql, type Target } from './target.ts'
 
+/** Where a copy reads, and where it writes and keeps its checkpoints; one database or two. */
+export interface Places {
+  readonly source: Sql
+  readonly target: Target
+}
+
 /** One copy, as it stands in the target. */
 export interface Copy {
   readonly upper: Key | undefined
@@ -25,7 +31,8 @@ interface CopyRow extends Record<string, unknown> {
 }
 
 /** Takes up the copy of this epoch, or begins it: another epoch's says nothing, for new was not written meanwhile. */
-export async function openCopy(target: Target, mapping: Mapping, epoch: number): Promise<Copy> {
+export async function openCopy(places: Places, mapping: Mapping, epoch: number): Promise<Copy> {
+  const { source, target } = places
   const { migration } = mapping
   // What is copied, not how fast.
   const { from, to, key, columns, where } = mapping.copy
@@ -37,8 +44,8 @@ export async function openCopy(target: Target, mapping: Mapping, epoch: number):
   ])
   let copy = found.rows[0]
   if (copy === undefined || copy.epoch !== epoch || copy.mapping !== checksum) {
-    await requireKeys(target, mapping)
-    copy = await beginCopy(target, mapping, epoch, checksum)
+    await requireKeys(source, mapping)
+    copy = await beginCopy(places, mapping, epoch, checksum)
   }
   const upper = copy.upper_key ?? undefined
   const { rows: open } = await target.query<{ id: number; after_key: string[] | null; up_to_key: string[] }>(
@@ -59,7 +66,7 @@ export async function openCopy(target: Target, mapping: Mapping, epoch: number):
       return undefined
     // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
     const after = frontier
-    const upTo = (await keyAt(target, mapping.old, { after, upTo: upper }, size)) ?? upper
+    const upTo = (await keyAt(source, mapping.old, { after, upTo: upper }, size)) ?? upper
     const { rows } = await target.query<{ id: number }>(
       `with moved as (update switchback.copies set frontier = $3 where migration = $1)
        insert into switchback.checkpoints (migration, after_key, up_to_key) values ($1, $2, $3) returning id`,
@@ -88,15 +95,15 @@ export async function openCopy(target: Target, mapping: Mapping, epoch: number):
 }
 
 async function beginCopy(
-  target: Target,
+  { source, target }: Places,
   mapping: Mapping,
   epoch: number,
   checksum: string,
 ): Promise<CopyRow> {
   const { migration } = mapping
   // Rows that come later are the dual write's: the copy ends however fast they come.
-  const upper = await lastKey(target, mapping.old)
-  const total = await countRows(target, mapping.old)
+  const upper = await lastKey(source, mapping.old)
+  const total = await countRows(source, mapping.old)
   return target.connection((connection) =>
     inTransaction(connection, 'begin', async () => {
       await connection.query('delete from switchback.checkpoints where migration = $1', [migration])
@@ -128,11 +135,11 @@ async function requireKeys(on: Sql, { old, copy }: Mapping): Promise<void> {
 
 /** Cuts a range in two of about the same number of rows; undefined where it holds one key only. */
 export async function splitRange(
-  target: Target,
+  { source, target }: Places,
   mapping: Mapping,
   range: OpenRange,
 ): Promise<readonly [OpenRange, OpenRange] | undefined> {
-  const { rows } = await target.query<{ count: number }>(
+  const { rows } = await source.query<{ count: number }>(
     `select count(*) as count from ${mapping.old.table} where ${within(mapping.old, {
       ...(range.after === undefined ? {} : { after: 1 }),
       ...(range.upTo === undefined ? {} : { upTo: range.after === undefined ? 1 : 2 }),
@@ -140,7 +147,7 @@ export async function splitRange(
     [range.after, range.upTo].filter((key) => key !== undefined),
   )
   const count = rows[0]?.count ?? 0
-  const middle = count < 2 ? undefined : await keyAt(target, mapping.old, range, count / 2)
+  const middle = count < 2 ? undefined : await keyAt(source, mapping.old, range, count / 2)
   if (middle === undefined || range.upTo === undefined || keyText(middle) === keyText(range.upTo))
     return undefined
   const { rows: made } = await target.query<{ id: number }>(

@@ -1,4 +1,11 @@
-import type { MigrationDefinition, MigrationSql, WorkKind } from '@switchback/migrations-registry'
+import type {
+  MigrationDefinition,
+  MigrationSql,
+  MigrationState,
+  Path,
+  WorkKind,
+} from '@switchback/migrations-registry'
+
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
 /** One piece of database work, as the engine hands it out. */
@@ -22,6 +29,12 @@ export interface WorkOutcome {
   readonly detail: Readonly<Record<string, unknown>>
 }
 
+/** What writes of the present epoch write second; young intents of it are not left over yet. */
+export interface WritesInProgress {
+  readonly path: Path
+  readonly epoch: number
+}
+
 /** A transaction of an older epoch that the fence waits for. */
 export interface FenceHolder {
   readonly pid: number
@@ -34,15 +47,22 @@ export type FencePassed =
   | { readonly passed: true }
   | { readonly passed: false; readonly holders: readonly FenceHolder[] }
 
-/** The database work of one target. Everything is repeatable: a crash at any point resumes. */
+/** The database work of the target of a migration, or of its two. Everything is repeatable: a crash at any point resumes. */
 export interface Execution {
   /** Installs the schema `switchback` and the fence of this migration in the target; repeatable. */
   prepare(migration: string): Promise<void>
   /** Raises the minimum to `epoch`, then waits (bounded) until no older transaction can commit. Repeatable. */
   passFence(migration: string, epoch: number, signal?: AbortSignal): Promise<FencePassed>
+  /** Has the target remember this state, for the day on which the store is restored from a backup. Returns
+   *  what it remembers where that is of a newer epoch, and then keeps it. */
+  remember(migration: string, state: MigrationState): Promise<MigrationState | undefined>
   /** Lowest epoch that may write; 0 where the fence is not installed. */
   minimum(migration: string): Promise<number>
-  repairs(migration: string): Promise<OpenRepairs>
+  /**
+   * Keys that wait for repair, by the path that is behind. In two databases intents are among them, but for
+   * those that a write in progress may have left.
+   */
+  repairs(migration: string, inProgress?: WritesInProgress): Promise<OpenRepairs>
   failedRows(migration: string): Promise<number>
   /** Copies keys that wait for repair from the other path, under the key's lock. Returns how many were done. */
   repairSome(definition: MigrationDefinition, limit: number): Promise<number>

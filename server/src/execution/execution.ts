@@ -7,20 +7,18 @@ import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { exclusively } from './executor-lock.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
+import { remember } from './remember.ts'
 import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
 import { expand, rollback } from './schema-work.ts'
-import { createTarget } from './target.ts'
+import { createTarget, type Target } from './target.ts'
 import { reverseBackfill, verify } from './verify.ts'
 
 interface ExecutionLog {
   warn(fields: object, message: string): void
 }
 
-export interface ExecutionOptions {
-  /** Of the target database. The role owns the tables that the migrations change. */
-  readonly url: string
-  readonly log: ExecutionLog
+export interface ExecutionSettings {
   /** Where archives of what contract drops are kept. */
   readonly archiveDir: string
   readonly clock: () => number
@@ -35,17 +33,44 @@ export interface ExecutionOptions {
   readonly patienceMs?: number
 }
 
-/** The database work of one target. */
-export function createExecution(options: ExecutionOptions): Execution {
-  const { url, log, clock, random = Math.random, workers = 2, fenceWaitMs = 2_000 } = options
-  const target = createTarget({
+export interface ExecutionOptions extends ExecutionSettings {
+  /** Of the target database. The role owns the tables that the migrations change. */
+  readonly url: string
+  readonly log: ExecutionLog
+}
+
+const DEFAULT_WORKERS = 2
+const PATIENCE_MS = 600_000
+
+/** Connects to a target for the work of migrations. */
+export const openTarget = ({
+  url,
+  log,
+  workers = DEFAULT_WORKERS,
+}: Pick<ExecutionOptions, 'url' | 'log' | 'workers'>): Target =>
+  createTarget({
     url,
     name: 'switchback',
     max: workers + 10,
     onIdleError: (error) => log.warn({ err: error }, 'a connection to the target broke'),
   })
+
+/** What copying needs to know, by the settings of the execution. */
+export const copySettings = ({
+  clock,
+  random = Math.random,
+  workers = DEFAULT_WORKERS,
+  patienceMs = PATIENCE_MS,
+}: ExecutionSettings) => ({ clock, random, workers, patienceMs })
+
+/** The database work of one target. */
+export const createExecution = (options: ExecutionOptions): Execution =>
+  executionOn(openTarget(options), options)
+
+/** The database work of a target that is connected to already. */
+export function executionOn(target: Target, options: ExecutionSettings): Execution {
+  const { clock, random = Math.random, fenceWaitMs = 2_000 } = options
   const fence = createFence({ target, clock, waitMs: fenceWaitMs })
-  const patience = { clock, random, patienceMs: options.patienceMs ?? 600_000 }
   const settings: DdlSettings = {
     lockTimeoutMs: 2_000,
     statementTimeoutMs: 60_000,
@@ -53,9 +78,8 @@ export function createExecution(options: ExecutionOptions): Execution {
     ...options.ddl,
   }
   const ddl = { target, clock, random, settings }
-  const copying = { target, workers, ...patience }
-
-  const contracting = { ...ddl, ...patience, archiveDir: options.archiveDir }
+  const copying = { target, ...copySettings(options) }
+  const contracting = { ...copying, ...ddl, archiveDir: options.archiveDir }
 
   const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
     expand: (order) => expand(ddl, order),
@@ -70,6 +94,7 @@ export function createExecution(options: ExecutionOptions): Execution {
   return {
     prepare: (migration) => install(target, migration),
     passFence: (migration, epoch, signal) => fence.pass(migration, epoch, signal),
+    remember: (migration, state) => remember(target, migration, state),
     minimum: (migration) => fence.minimum(migration),
     repairs: (migration) => openRepairs(target, migration),
     failedRows: (migration) => countFailedRows(target, migration),

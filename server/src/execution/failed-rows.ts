@@ -1,16 +1,16 @@
 import { isDataError, isTransient, messageOf, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
-import { KEY_SEPARATOR } from './keyset.ts'
+import { KEY_SEPARATOR, type Key } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { type Patience, persistently } from './persistently.ts'
-import { repairKeys } from './repair-keys.ts'
-import type { Target } from './target.ts'
+import type { Connection, Target } from './target.ts'
 
 /** Tries again the rows that could not be copied; a person may have corrected them. Returns how many went. */
 export async function retryFailedRows(
   deps: Patience & { readonly target: Target },
   order: WorkOrder,
   mapping: Mapping,
+  repair: (connection: Connection, keys: readonly Key[]) => Promise<unknown>,
 ): Promise<number> {
   const { target } = deps
   const { rows } = await target.query<{ key: string }>(
@@ -23,9 +23,7 @@ export async function retryFailedRows(
     const parts = mapping.keyColumns.length === 1 ? [key] : key.split(KEY_SEPARATOR)
     try {
       await persistently(deps, order.signal, () =>
-        target.cancellable(order.signal, (connection) =>
-          repairKeys(connection, { mapping, leader: 'old' }, [parts]),
-        ),
+        target.cancellable(order.signal, (connection) => repair(connection, [parts])),
       )
       await target.query('delete from switchback.failed_rows where migration = $1 and key = $2', [
         mapping.migration,

@@ -26,10 +26,10 @@ export interface Mapping {
 
 /** Types whose values sort alike and share operators, so that an index serves either. */
 const FAMILIES = [new Set(['int2', 'int4', 'int8']), new Set(['text', 'varchar'])]
-const alike = (one: string, other: string): boolean =>
+export const alike = (one: string, other: string): boolean =>
   one === other || FAMILIES.some((family) => family.has(one) && family.has(other))
 
-function copyOf(definition: MigrationDefinition): CopyMapping {
+export function copyOf(definition: MigrationDefinition): CopyMapping {
   if (definition.copy === undefined) {
     throw new ExecutionError('work-impossible', `${definition.id} has no copy mapping`)
   }
@@ -80,7 +80,7 @@ export async function describeMapping(on: Sql, definition: MigrationDefinition):
 }
 
 /** The upsert needs it, and without it one key could stand for several rows. */
-async function requireUnique(on: Sql, to: TableColumns, key: readonly string[]): Promise<void> {
+export async function requireUnique(on: Sql, to: TableColumns, key: readonly string[]): Promise<void> {
   const { rows } = await on.query(
     `select from pg_index i
      where i.indrelid = to_regclass($1) and i.indisunique and i.indimmediate and i.indisvalid
@@ -126,7 +126,7 @@ async function describeKey(on: Sql, { from, to, column, expression }: KeyInput) 
   }
 }
 
-async function typeOf(on: Sql, { table, name }: TableColumns, expression: string) {
+export async function typeOf(on: Sql, { table, name }: TableColumns, expression: string) {
   try {
     const sample = `(select 1) one left join (select (${expression}) as value from ${table}) sample on false`
     const { rows } = await on.query<{ type: string; base: string; collatable: boolean }>(

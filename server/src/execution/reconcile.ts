@@ -3,9 +3,11 @@ import { isDataError, messageOf } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
 import { watched } from './in-the-way.ts'
 import { countRows, type Key, keyText } from './keyset.ts'
+import type { Mapping } from './mapping.ts'
 import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
+import type { ReverseMapping } from './reverse-mapping.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import type { Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
@@ -150,12 +152,16 @@ async function settle(
 }
 
 /** Why a key still differs after its repair. */
-export function reasonOf(pair: Pair, kind: Difference['kind']): string {
-  if (pair.leader === 'new' && kind === 'missing' && pair.reverse.uncovered.length > 0) {
-    return `a row of ${pair.mapping.from.name} cannot be made without ${pair.reverse.uncovered.join(', ')}`
+export function reasonOf(
+  pair: { readonly mapping: Pick<Mapping, 'from'>; readonly reverse?: ReverseMapping | undefined },
+  kind: Difference['kind'],
+): string {
+  const { reverse } = pair
+  if (reverse !== undefined && kind === 'missing' && reverse.uncovered.length > 0) {
+    return `a row of ${pair.mapping.from.name} cannot be made without ${reverse.uncovered.join(', ')}`
   }
-  if (pair.leader === 'new' && kind === 'extra' && pair.reverse.stuck.length > 0) {
-    const stuck = pair.reverse.stuck.map(({ name }) => name)
+  if (reverse !== undefined && kind === 'extra' && reverse.stuck.length > 0) {
+    const stuck = reverse.stuck.map(({ name }) => name)
     return `${stuck.join(', ')} of ${pair.mapping.from.name} cannot be emptied: not null, without a default`
   }
   return 'it differs again right after its repair: a trigger or the condition of the mapping stands against it'

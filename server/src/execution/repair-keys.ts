@@ -1,8 +1,7 @@
-import { quoteIdent } from '../db/db.ts'
 import { among, type Difference, differencesOf, keyParams, type Pair } from './compare.ts'
+import { backColumns, emptyOld, insertOld, updateOld } from './copy-back.ts'
 import { newKey, oldValues, upsertInto } from './copy-chunk.ts'
 import { type Key, keyText, orderBy, within } from './keyset.ts'
-import { differs } from './table-columns.ts'
 import { type Connection, inTransaction } from './target.ts'
 
 export interface KeysRepaired {
@@ -24,10 +23,14 @@ export function repairKeys(connection: Connection, pair: Pair, keys: readonly Ke
 }
 
 /** The key's lock comes before any lock of a row, as in dual operations. */
-export async function lockKeys(connection: Connection, pair: Pair, keys: readonly Key[]): Promise<void> {
+export async function lockKeys(
+  connection: Connection,
+  { mapping }: { readonly mapping: { readonly migration: string } },
+  keys: readonly Key[],
+): Promise<void> {
   const texts = [...new Set(keys.map(keyText))].sort()
   await connection.query('select switchback.lock_key($1, key) from unnest($2::text[]) key', [
-    pair.mapping.migration,
+    mapping.migration,
     texts,
   ])
 }
@@ -72,7 +75,6 @@ async function copyBack(
 ): Promise<void> {
   const { old, new: side } = mapping
   const params = keyParams(keys, old.keys.length)
-  const all = [...reverse.columns, ...reverse.keyColumns]
   // Old first, as in dual operations, whoever leads.
   await connection.prepared(
     `select from ${old.table} where ${among(old, 1)} order by ${orderBy(old)} for no key update`,
@@ -84,46 +86,18 @@ async function copyBack(
   )
   const source = `select ${[
     ...side.keys.map((key, i) => `${key} as switchback_k${i}`),
-    ...all.map(({ expression, column }, i) => `(${expression})::${column.type} as switchback_c${i}`),
+    ...backColumns(reverse).map(
+      ({ expression, column }, i) => `(${expression})::${column.type} as switchback_c${i}`,
+    ),
   ].join(', ')} from ${side.table} where ${among(side, 1)}`
-  const sameKey = old.keys.map((key, i) => `${key} = source.switchback_k${i}`).join(' and ')
-  const set = reverse.columns.map(({ column }, i) => `${quoteIdent(column.name)} = source.switchback_c${i}`)
-  if (set.length > 0) {
-    const changed = reverse.columns.map(({ column }, i) =>
-      differs(column, quoteIdent(column.name), `source.switchback_c${i}`),
-    )
-    await connection.prepared(
-      `update ${old.table} set ${set.join(', ')} from (${source}) source
-       where ${sameKey} and (${changed.join(' or ')})`,
-      params,
-    )
-  }
-  if (reverse.uncovered.length === 0) {
-    await connection.prepared(
-      `insert into ${old.table} (${all.map(({ column }) => quoteIdent(column.name)).join(', ')})
-       overriding system value
-       select ${all.map((_, i) => `switchback_c${i}`).join(', ')} from (${source}) source
-       where not exists (select from ${old.table} where ${sameKey})`,
-      params,
-    )
-  }
-  await emptyOld(connection, { mapping, reverse, leader: 'new' }, params)
-}
-
-/** What is gone in new: its row in old is removed only where that holds nothing else. */
-async function emptyOld(
-  connection: Connection,
-  { mapping, reverse }: Extract<Pair, { leader: 'new' }>,
-  params: readonly string[][],
-): Promise<void> {
-  const { old, new: side } = mapping
-  const gone = `${among(old, 1)} and ${within(old, {})} and not exists (
-    select from ${side.table} as switchback_new
-    where ${old.keys.map((key, i) => `${newKey(mapping, i)} = ${key}`).join(' and ')})`
-  if (!reverse.wide) {
-    await connection.prepared(`delete from ${old.table} where ${gone}`, params)
-  } else if (reverse.emptied.length > 0) {
-    const set = reverse.emptied.map(({ column, value }) => `${quoteIdent(column.name)} = ${value}`)
-    await connection.prepared(`update ${old.table} set ${set.join(', ')} where ${gone}`, params)
+  // Not a correlated subquery: inside of it a key of old would mean the column of new that has the same name.
+  const gone = `${among(old, 1)} and ${within(old, {})} and (${old.keys.join(', ')}) not in (
+    select ${side.keys.join(', ')} from ${side.table} where ${among(side, 1)})`
+  for (const text of [
+    updateOld(mapping, reverse, source),
+    insertOld(mapping, reverse, source),
+    emptyOld(mapping, reverse, gone),
+  ]) {
+    if (text !== undefined) await connection.prepared(text, params)
   }
 }

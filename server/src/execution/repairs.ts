@@ -31,7 +31,7 @@ export async function countFailedRows(on: Sql, migration: string): Promise<numbe
   return rows[0]?.count ?? 0
 }
 
-async function isThere(on: Sql, table: string): Promise<boolean> {
+export async function isThere(on: Sql, table: string): Promise<boolean> {
   const { rows } = await on.query('select 1 where to_regclass($1) is not null', [table])
   return rows.length > 0
 }
@@ -101,7 +101,7 @@ async function attempt(connection: Connection, pair: Pair, entry: Entry): Promis
   } catch (error) {
     // The connection may be gone; then the next round meets the entry as it was.
     if (isTransient(error)) return 'failed'
-    await noteFailure(connection, pair, entry, messageOf(error))
+    await noteFailure(connection, pair.mapping.migration, entry, messageOf(error))
     return 'failed'
   }
 }
@@ -139,10 +139,16 @@ async function repairOne(connection: Connection, pair: Pair, { key, path }: Entr
   return 'done'
 }
 
-async function noteFailure(on: Sql, { mapping }: Pair, { key, path }: Entry, error: string): Promise<void> {
+/** Writes down why a key could not be repaired. */
+export async function noteFailure(
+  on: Sql,
+  migration: string,
+  { key, path }: { readonly key: string; readonly path: Path },
+  error: string,
+): Promise<void> {
   await on.query(
     `update switchback.repairs set attempts = attempts + 1, last_error = $4
      where migration = $1 and key = $2 and path = $3`,
-    [mapping.migration, key, path, error.slice(0, 1000)],
+    [migration, key, path, error.slice(0, 1000)],
   )
 }

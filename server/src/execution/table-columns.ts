@@ -6,6 +6,8 @@ export interface Column {
   readonly name: string
   /** As in `create table`, with its modifiers. */
   readonly type: string
+  /** Without its modifiers: a cast to it cuts nothing off. */
+  readonly base: string
   readonly notNull: boolean
   readonly generated: boolean
   readonly identity: boolean
@@ -25,7 +27,8 @@ export interface TableColumns {
 /** Columns of a table. @throws ExecutionError where there is no such table */
 export async function columnsOf(on: Sql, table: string): Promise<TableColumns> {
   const { rows } = await on.query<Column & Record<string, unknown>>(
-    `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as "notNull",
+    `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+            format_type(a.atttypid, -1) as base, a.attnotnull as "notNull",
             a.attgenerated <> '' as generated, a.attidentity <> '' as identity,
             case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end as "default",
             e.typcategory in ('G', 'S') or e.typname in ('json', 'xml') as "asText"

@@ -42,7 +42,7 @@ const types = {
 
 // Keys and archived values travel as text: it must not depend on settings of a role or database.
 const SESSION =
-  '-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c client_encoding=UTF8 -c jit=off'
+  '-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c client_encoding=UTF8 -c jit=off'
 
 const RESET = 'reset lock_timeout; reset statement_timeout; reset default_transaction_isolation'
 

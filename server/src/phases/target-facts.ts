@@ -1,14 +1,21 @@
-import type { Blocker } from '@switchback/migrations-registry'
-import { atLeast, formatDuration } from '@switchback/migrations-registry'
-import type { Execution } from '../execution/execution-port.ts'
+import type { Blocker, MigrationDefinition, MigrationState } from '@switchback/migrations-registry'
+import { atLeast, currentRouting, formatDuration, WRITE_ROUTES } from '@switchback/migrations-registry'
+import type { Execution, WritesInProgress } from '../execution/execution-port.ts'
 import type { TargetFacts } from './create-phase-service.ts'
+
+/** The path that follows: writes in two databases leave an intent for it while they are under way. */
+function inProgress({ id }: MigrationDefinition, state: MigrationState): WritesInProgress | undefined {
+  const { leader, order } = WRITE_ROUTES[currentRouting(id, state).write]
+  const path = order.find((each) => each !== leader)
+  return path === undefined ? undefined : { path, epoch: state.epoch }
+}
 
 /**
  * What the gate asks of targets. A target that cannot be asked makes the gate name it, and never keeps a
  * migration's page from being shown.
  */
 export function createTargetFacts(
-  executionFor: (target: string) => Execution,
+  executionFor: (definition: MigrationDefinition) => Execution,
   onFault: (error: unknown, during: string) => void,
 ): TargetFacts {
   const needsTarget = (phase: Parameters<typeof atLeast>[0]) =>
@@ -17,7 +24,7 @@ export function createTargetFacts(
     repairs: async ({ definition, state }) => {
       if (definition.copy === undefined || !needsTarget(state.phase)) return { old: 0, new: 0 }
       try {
-        return await executionFor(definition.target).repairs(definition.id)
+        return await executionFor(definition).repairs(definition.id, inProgress(definition, state))
       } catch (error) {
         onFault(error, `open repairs of ${definition.id}`)
         return undefined
@@ -26,7 +33,7 @@ export function createTargetFacts(
     failedRows: async ({ definition, state }) => {
       if (state.phase !== 'backfill') return 0
       // An unreachable target is named by the question for repairs.
-      return await executionFor(definition.target)
+      return await executionFor(definition)
         .failedRows(definition.id)
         .catch(() => 0)
     },
@@ -39,7 +46,7 @@ export function createTargetFacts(
         forceable: false,
       })
       try {
-        const fence = await executionFor(definition.target).passFence(definition.id, epoch)
+        const fence = await executionFor(definition).passFence(definition.id, epoch)
         if (fence.passed) return []
         return fence.holders.map(({ pid, application, ageMs, query }) => ({
           code: 'fence-held',

@@ -5,22 +5,23 @@ insert into switchback.fences (migration) values (':id') on conflict do nothing;
 -- The minimum is a sequence because sequences are outside of snapshots: even a SERIALIZABLE transaction
 -- whose snapshot is older sees the newest value.
 create sequence if not exists switchback."minimum::id" as bigint minvalue 0 start 0;
+-- A sequence that was never called has no last value.
+select setval('switchback."minimum::id"', 0) from switchback."minimum::id" where not is_called;
 
 -- Begins a routed write: tries the shared lock of its epoch, then checks the epoch against the minimum, then
 -- takes the lock of its key. The lock first: whoever raises the minimum takes it exclusively afterwards, so
 -- either this transaction is waited for, or it sees the new minimum.
 create or replace function switchback."enter::id"(p_epoch bigint, p_key text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  minimum bigint;
 begin
+  -- Written as conditions: PL/pgSQL evaluates them without the cost of a query each.
   if pg_try_advisory_xact_lock_shared(hashtext('switchback fence :id'), p_epoch::int) then
-    select last_value into minimum from switchback."minimum::id";
-    if p_epoch >= minimum then
-      if p_key is not null then
-        perform pg_advisory_xact_lock(hashtextextended(':id' || chr(31) || p_key, 7305));
+    if p_epoch >= pg_sequence_last_value('switchback."minimum::id"'::regclass) then
+      if p_key is null
+        or pg_advisory_xact_lock(hashtextextended(':id' || chr(31) || p_key, 7305)) is not null
+      then
+        return;
       end if;
-      return;
     end if;
   end if;
   raise exception using

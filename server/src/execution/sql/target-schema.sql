@@ -7,6 +7,10 @@ create table if not exists switchback.fences (
   -- Epochs below this are proven to be out of use: their keys were taken exclusively once.
   passed bigint not null default 0
 );
+-- The newest state of the migration, so that a store that was restored from a backup can be told of what it
+-- has forgotten.
+alter table switchback.fences add column if not exists seen bigint not null default 0;
+alter table switchback.fences add column if not exists state jsonb;
 
 create table if not exists switchback.repairs (
   migration text not null,
@@ -24,6 +28,20 @@ create table if not exists switchback.repairs (
   settles_after xid8,
   primary key (migration, key, path)
 );
+
+-- Independent mode: the other path of a key is about to be written in another database. Written in the
+-- transaction of the leading path, removed when the second write has been committed; what is left over is
+-- turned into a repair.
+create table if not exists switchback.intents (
+  token uuid primary key,
+  migration text not null,
+  key text not null,
+  -- The path that is written second, and may be behind.
+  path text not null check (path in ('old', 'new')),
+  epoch bigint not null,
+  written_at timestamptz not null default clock_timestamp()
+);
+create index if not exists intents_key on switchback.intents (migration, key);
 
 -- The lock of one key. Dual operations, repairs and second looks of verification take it.
 create or replace function switchback.lock_key(p_migration text, p_key text) returns void
@@ -57,14 +75,32 @@ create or replace function switchback.repair_open(p_migration text, p_key text, 
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select exists (
     select from switchback.repairs where migration = p_migration and key = p_key and path = p_path
+  ) or exists (
+    select from switchback.intents where migration = p_migration and key = p_key and path = p_path
   )
+$$;
+
+create or replace function switchback.write_intent(
+  p_token uuid, p_migration text, p_key text, p_path text, p_epoch bigint
+) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  insert into switchback.intents (token, migration, key, path, epoch)
+  values (p_token, p_migration, p_key, p_path, p_epoch)
+$$;
+
+-- By its token alone: the intent of another write of the same key says something about that write.
+create or replace function switchback.clear_intent(p_token uuid) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  delete from switchback.intents where token = p_token
 $$;
 
 grant usage on schema switchback to public;
 grant execute on function
   switchback.lock_key(text, text),
   switchback.queue_repair(text, text, text, bigint, text),
-  switchback.repair_open(text, text, text)
+  switchback.repair_open(text, text, text),
+  switchback.write_intent(uuid, text, text, text, bigint),
+  switchback.clear_intent(uuid)
 to public;
 
 -- What of these files is here already, so that preparing again touches no catalog under traffic.

@@ -1,0 +1,116 @@
+import type { Path } from '@switchback/migrations-registry'
+import { quoteIdent } from '../db/db.ts'
+import { among, type Difference, keyParams } from '../execution/compare.ts'
+import { type Key, keyArray, keyAt, keyText, type Range, rangeParams, within } from '../execution/keyset.ts'
+import { differs } from '../execution/table-columns.ts'
+import type { Sql } from '../execution/target.ts'
+import type { FarPair, TextSide } from './pair.ts'
+
+type Both = Readonly<Record<Path, Sql>>
+
+/** Below this a range is compared row by row: halving it further would cost more round trips than rows. */
+const ROWS = 500
+
+/** A row as text, key and values; the text of a composite tells null from empty. */
+const textOf = ({ keys, values }: TextSide): string =>
+  `row(${[...keys.map((key) => `${key}::text`), ...values].join(', ')})::text`
+
+interface Sum {
+  readonly count: number
+  readonly sum: string
+}
+
+/** Count and checksum of the rows in a range. MD5, which is the same in every version and on every platform. */
+async function sumOf(on: Sql, side: TextSide, range: Range): Promise<Sum> {
+  const { numbers, values } = rangeParams(range)
+  const { rows } = await on.query<{ count: number; sum: string }>(
+    `select count(*) as count,
+            coalesce(sum(('x' || left(md5(${textOf(side)}), 16))::bit(64)::bigint), 0)::text as sum
+     from ${side.table} where ${within(side, numbers)}`,
+    values,
+  )
+  return rows[0] ?? { count: 0, sum: '0' }
+}
+
+type Rows = ReadonlyMap<string, { readonly key: Key; readonly hash: string }>
+
+async function rowsOf(on: Sql, side: TextSide, scope: string, values: readonly unknown[]): Promise<Rows> {
+  const { rows } = await on.query<{ key: string[]; hash: string }>(
+    `select ${keyArray(side.keys)} as key, md5(${textOf(side)}) as hash
+     from ${side.table} where ${scope} order by ${side.keys.join(', ')}`,
+    values,
+  )
+  return new Map(rows.map((row) => [keyText(row.key), row]))
+}
+
+async function rowDifferences(on: Both, pair: FarPair, old: Rows, fresh: Rows): Promise<Difference[]> {
+  const [leading, following] = pair.leader === 'old' ? [old, fresh] : [fresh, old]
+  const found: Difference[] = []
+  for (const [text, { key, hash }] of leading) {
+    const other = following.get(text)
+    if (other === undefined) found.push({ key, kind: 'missing', columns: [] })
+    else if (other.hash !== hash) found.push({ key, kind: 'differs', columns: [] })
+  }
+  const extra = [...following].filter(([text]) => !leading.has(text)).map(([, { key }]) => key)
+  for (const key of await standingExtras(on, pair, extra)) found.push({ key, kind: 'extra', columns: [] })
+  return found
+}
+
+/** A row of a wider table stays when its counterpart is gone; emptied, it equals no row. */
+async function standingExtras(
+  on: Both,
+  { leader, reverse, mapping }: FarPair,
+  keys: readonly Key[],
+): Promise<readonly Key[]> {
+  if (leader === 'old' || reverse === undefined || !reverse.wide || keys.length === 0) return keys
+  if (reverse.stuck.length > 0) return keys
+  const unequal = reverse.emptied.map(({ column, value }) => differs(column, quoteIdent(column.name), value))
+  if (unequal.length === 0) return []
+  const { old } = mapping
+  const { rows } = await on.old.query<{ key: string[] }>(
+    `select ${keyArray(old.keys)} as key from ${old.table}
+     where ${among(old, 1)} and ${within(old, {})} and (${unequal.join(' or ')})`,
+    keyParams(keys, old.keys.length),
+  )
+  return rows.map(({ key }) => key)
+}
+
+/** Differences of these keys as they are now; of use under their locks in both databases. */
+export async function farDifferencesOf(
+  on: Both,
+  pair: FarPair,
+  keys: readonly Key[],
+): Promise<readonly Difference[]> {
+  const params = keyParams(keys, pair.old.keys.length)
+  const old = await rowsOf(on.old, pair.old, `${among(pair.old, 1)} and ${within(pair.old, {})}`, params)
+  const fresh = await rowsOf(on.new, pair.new, among(pair.new, 1), params)
+  return rowDifferences(on, pair, old, fresh)
+}
+
+/**
+ * Where a range seems to differ: its checksums, halved down to the rows. No state spans two databases, so
+ * writes in progress are among what is found; it counts when it stands under the locks.
+ */
+export async function farDifferencesWithin(
+  on: Both,
+  pair: FarPair,
+  range: Range,
+): Promise<readonly Difference[]> {
+  const [old, fresh] = await Promise.all([sumOf(on.old, pair.old, range), sumOf(on.new, pair.new, range)])
+  if (old.count === fresh.count && old.sum === fresh.sum) return []
+  const larger: Path = old.count >= fresh.count ? 'old' : 'new'
+  const count = Math.max(old.count, fresh.count)
+  const middle = count <= ROWS ? undefined : await keyAt(on[larger], pair[larger], range, count / 2)
+  if (middle === undefined || (range.upTo !== undefined && keyText(middle) === keyText(range.upTo))) {
+    const { numbers, values } = rangeParams(range)
+    const [one, other] = await Promise.all([
+      rowsOf(on.old, pair.old, within(pair.old, numbers), values),
+      rowsOf(on.new, pair.new, within(pair.new, numbers), values),
+    ])
+    return rowDifferences(on, pair, one, other)
+  }
+  return [
+    ...(await farDifferencesWithin(on, pair, { after: range.after, upTo: middle })),
+    ...(await farDifferencesWithin(on, pair, { after: middle, upTo: range.upTo })),
+  ]
+}

@@ -1,0 +1,58 @@
+import type { WorkKind } from '@switchback/migrations-registry'
+import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
+import { throwIfStopped } from '../execution/execution-error.ts'
+import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
+import { backfillFar } from './backfill-far.ts'
+import type { Targets } from './pair.ts'
+import { openFarRepairs, repairSomeFar } from './repair-far.ts'
+import { reconcileFar } from './verify-far.ts'
+
+/**
+ * The database work of a migration whose paths live in two databases. `expand.sql` and `rollback.sql` are
+ * about the database of new, `contract.sql` and its archive about that of old; the rest goes across.
+ */
+export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): Execution {
+  const one = { old: executionOn(targets.old, settings), new: executionOn(targets.new, settings) }
+  const copying = copySettings(settings)
+  const prepare = async (migration: string): Promise<void> => {
+    await one.old.prepare(migration)
+    await one.new.prepare(migration)
+  }
+
+  const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
+    expand: (order) => one.new.run('expand', order),
+    rollback: (order) => one.new.run('rollback', order),
+    backfill: (order) => backfillFar(targets, copying, order),
+    verify: (order) => reconcileFar(targets, copying, order, 'old'),
+    'reverse-backfill': (order) => reconcileFar(targets, copying, order, 'new'),
+    contract: (order) => one.old.run('contract', order),
+    restore: (order) => one.old.run('restore', order),
+  }
+
+  return {
+    prepare,
+    // Old first, as writes enter: one that was let in there before has entered new when it ends here, or never
+    // will, and so is waited for there.
+    passFence: async (migration, epoch, signal) => {
+      const first = await one.old.passFence(migration, epoch, signal)
+      return first.passed ? one.new.passFence(migration, epoch, signal) : first
+    },
+    // Old is there before new is, and after it has been archived.
+    remember: (migration, state) => one.old.remember(migration, state),
+    minimum: async (migration) =>
+      Math.min(await one.old.minimum(migration), await one.new.minimum(migration)),
+    repairs: (migration, inProgress) => openFarRepairs(targets, migration, inProgress),
+    failedRows: (migration) => one.new.failedRows(migration),
+    repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
+    exclusively: (migration, work) => one.old.exclusively(migration, work),
+    run: async (kind, order) => {
+      throwIfStopped(order.signal)
+      await prepare(order.definition.id)
+      return kinds[kind](order)
+    },
+    end: async () => {
+      await targets.old.end()
+      await targets.new.end()
+    },
+  }
+}
