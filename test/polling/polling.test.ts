@@ -206,15 +206,6 @@ describe('an instance that finds out how to reach the server', () => {
     expect(told).not.toContain(false)
   })
 
-  it('asks nobody else while nobody listens', async () => {
-    await proxy.stop()
-    const client = await joined({ transport: 'auto', startTimeout: 50 })
-    expect(client.status().connected).toBe(false)
-    await proxy.start()
-    await waitFor(() => client.status().registered)
-    expect(polls()).toEqual([])
-  })
-
   it('is refused with a wrong token even where a proxy refuses the websocket first', async () => {
     proxy.websockets = false
     await expect(joined({ transport: 'auto', token: 'wrong' })).rejects.toMatchObject({
