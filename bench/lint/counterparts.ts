@@ -44,6 +44,7 @@ export const COUNTERPARTS: Readonly<Record<string, readonly string[]>> = {
 
 const NEW = 'The table is created in the same file: nobody uses it yet.'
 const NO_KEY = 'Neither a key nor numbered: it does not run out.'
+const REFERS = 'It refers to a key that is an int itself.'
 const STEADY =
   'The default is the same for every row of a statement: PostgreSQL 11 and later rewrite nothing.'
 const WAIVED = 'The file waives it, with a reason.'
@@ -66,7 +67,8 @@ export const EXPLAINED: Readonly<Record<string, string>> = {
   'prefer-bigint-over-int bad/default-random-in-expression.sql': NO_KEY,
   'prefer-bigint-over-int bad/type-using.sql': NO_KEY,
   'prefer-bigint-over-int good/default-steady-function-of-the-file.sql': NO_KEY,
-  'prefer-bigint-over-int good/int-key-that-refers.sql': 'It refers to a key that is an int itself.',
+  'prefer-bigint-over-int good/fk-new-table-key-apart.sql': REFERS,
+  'prefer-bigint-over-int good/int-key-that-refers.sql': REFERS,
   'prefer-bigint-over-int good/types-that-last.sql': NO_KEY,
   'renaming-column good/rename-new-table.sql': NEW,
   'renaming-table good/rename-new-table.sql': NEW,
