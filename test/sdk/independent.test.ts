@@ -205,9 +205,12 @@ describe('writes of one key', () => {
     const writing = first.migration.write('a', 'first')
     await gap.reached
     const after = late.migration.write('a', 'last')
-    await lockWaiters(on[second].pool, 1)
-    gap.release()
-    await Promise.all([writing, after])
+    try {
+      await lockWaiters(on[second].pool, 1)
+    } finally {
+      gap.release()
+      await Promise.all([writing, after])
+    }
     expect(await bios(on)).toEqual({ old: { a: 'last' }, new: { a: 'last' } })
   })
 
