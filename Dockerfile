@@ -25,7 +25,7 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/migrations-registry migrations-registry
 COPY --from=build /app/server server
 RUN mkdir -p .switchback && chown node:node .switchback \
-  && ln -s /app/server/dist/main.js /usr/local/bin/switchback && chmod +x server/dist/main.js
+  && ln -s /app/server/bin/switchback.js /usr/local/bin/switchback
 USER node
 # Used only without DATABASE_URL: the bundled PostgreSQL keeps its data here.
 VOLUME /app/.switchback

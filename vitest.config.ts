@@ -8,7 +8,9 @@ export default defineConfig({
     // The sources and not dist/: tests never run on a stale build.
     alias: {
       '@switchback/migrations-registry': source('./migrations-registry/src/index.ts'),
+      '@switchback/sdk/parts': source('./sdk/src/parts.ts'),
       '@switchback/sdk': source('./sdk/src/index.ts'),
+      '@switchback/server/protocol': source('./server/src/protocol.ts'),
       '@switchback/server': source('./server/src/index.ts'),
       '@switchback/test/support': source('./test/support/index.ts'),
     },
@@ -22,8 +24,8 @@ export default defineConfig({
     maxWorkers: 2,
     retry: 0,
     // Limits for what hangs; nothing is measured by them.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
   },
 })

@@ -11,6 +11,7 @@ export interface SuiteResult {
 const SUITES: Readonly<
   Record<string, () => Promise<{ run: (say: (line: string) => void) => Promise<SuiteResult> }>>
 > = {
+  gate: () => import('./suites/gate.ts'),
   router: () => import('./suites/router.ts'),
   transaction: () => import('./suites/transaction.ts'),
 }

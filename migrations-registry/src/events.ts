@@ -50,12 +50,16 @@ export type MigrationEvent =
       /** Who may still be on an epoch of the history. */
       readonly instances: readonly Straggler[]
       readonly canRollback: boolean
+      /** Proven for the present epoch: no key of old waits for repair, and nothing older can queue one. */
+      readonly oldCurrent?: boolean
     }
   | {
       readonly type: 'continue-revert'
       /** Who may still be on an epoch of the history. */
       readonly instances: readonly Straggler[]
       readonly canRollback: boolean
+      /** Proven for the present epoch: no key of old waits for repair, and nothing older can queue one. */
+      readonly oldCurrent?: boolean
     }
   | { readonly type: 'restore' }
   | { readonly type: 'rearm' }
@@ -84,6 +88,8 @@ export type MigrationEvent =
       readonly error: string
     }
   | { readonly type: 'retry-work' }
+  /** The target remembers a newer state than the store holds: the store was restored from a backup. */
+  | { readonly type: 'epoch-seen'; readonly seen: MigrationState }
 
 /** What the server has to carry out after the new state is committed. */
 export type Effect =

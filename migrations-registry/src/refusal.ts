@@ -20,6 +20,7 @@ export const REFUSAL_CODES = [
   'revert-not-safe',
   'definition-in-use',
   'unknown-migration',
+  'epoch-known',
 ] as const
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number]

@@ -1,5 +1,6 @@
-import type { Conflict, Straggler } from './compatibility.ts'
+import type { Conflict } from './compatibility.ts'
 import { conflictsWith } from './compatibility.ts'
+import { guardedPaths } from './config.ts'
 import { enter, startWork, without } from './enter.ts'
 import type { Effect, MigrationEvent, RevertCause, Transition, TransitionContext } from './events.ts'
 import type { Phase } from './phases.ts'
@@ -59,7 +60,7 @@ export function revert(state: MigrationState, event: RevertEvent, context: Trans
       `Revert by hand to promoted: it starts the reverse backfill, after which old can be served again.`,
     )
   }
-  const first = stepBack(state, event.instances, event.canRollback, context)
+  const first = stepBack(state, event, context)
   if (!first.ok) {
     if (first.refusal.code !== 'revert-not-safe' && first.refusal.code !== 'old-incomplete') return first
     if (automatic || (first.refusal.code === 'old-incomplete' && event.to === undefined)) return first
@@ -90,7 +91,7 @@ export function continueRevert(
   const { pending } = state
   if (pending === undefined)
     return refuse('nothing-to-revert', 'No further step back is pending.', 'Nothing to do.')
-  const step = stepBack(state, event.instances, event.canRollback, context)
+  const step = stepBack(state, event, context)
   if (!step.ok) return step
   const arrived =
     phaseIndex(step.state.phase) <= phaseIndex(pending.to) || step.state.work?.kind === 'rollback'
@@ -108,8 +109,7 @@ function defaultTarget(state: MigrationState, cause: RevertCause): Phase | undef
 /** One step back along the table, or a refusal that names who or what makes it unsafe. */
 function stepBack(
   state: MigrationState,
-  instances: readonly Straggler[],
-  canRollback: boolean,
+  { instances, canRollback, oldCurrent = false }: RevertEvent | ContinueEvent,
   context: TransitionContext,
 ): Transition {
   const { definition } = context
@@ -149,6 +149,14 @@ function stepBack(
       'old-incomplete',
       'Old does not hold every acknowledged write yet: the reverse backfill has not been verified.',
       'Wait for the reverse backfill to end; the revert to dual-write is open then.',
+    )
+  }
+  if (to === 'expanded' && guardedPaths(state).includes('old') && !oldCurrent) {
+    // New has led: a write that failed in old is in new alone, and in `expanded` nobody looks there.
+    return refuse(
+      'revert-not-safe',
+      'Keys of old may wait for repair.',
+      'It is done by itself as soon as they are repaired and nothing older is in flight.',
     )
   }
   const next = routingOf(

@@ -255,7 +255,8 @@ describe('a revert', () => {
 
 describe('work', () => {
   it('of an epoch that has passed is refused', () => {
-    const state = standingAt('backfill')
+    const state = must(standingAt('dual-write'), advance)
+    expect(state.work).toMatchObject({ kind: 'backfill', status: 'pending' })
     const stale: MigrationEvent = { type: 'work-done', kind: 'backfill', epoch: state.epoch - 1 }
     expect(apply(state, stale)).toMatchObject({ ok: false, refusal: { code: 'stale-work' } })
   })
@@ -350,6 +351,8 @@ describe('the gate', () => {
     const state = standingAt('dual-write')
     expect(codes(state, { instances: [live(state.epoch)] })).toEqual([])
     expect(codes(state, { instances: [live(state.epoch - 1)] })).toEqual(['instance-not-drained'])
+    const applied = { ...live(state.epoch), drained: state.epoch - 1 }
+    expect(codes(state, { instances: [applied] })).toEqual(['instance-not-drained'])
   })
 
   it('names an instance whose handlers the next phase needs and that it has not', () => {

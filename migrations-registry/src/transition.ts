@@ -8,6 +8,7 @@ import { routingOf } from './routing.ts'
 import type { MigrationState } from './state.ts'
 import { currentRouting } from './state.ts'
 import { nextStep, rolloutAt } from './steps.ts'
+import { takeUp } from './take-up.ts'
 import { finishWork } from './work.ts'
 
 const describe = (conflict: Conflict): string =>
@@ -54,6 +55,8 @@ export function transition(
       return changed(passed(state, event.epoch))
     case 'rearm':
       return rearm(state, context)
+    case 'epoch-seen':
+      return takeUp(state, event.seen, context)
     default:
       return finishWork(state, event, context)
   }

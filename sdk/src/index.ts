@@ -1,6 +1,6 @@
 export type { ClientListener, Status, Switchback } from './client/client.ts'
 export { connect } from './client/connect.ts'
-export type { ConnectOptions } from './client/options.ts'
+export type { ConnectOptions, Transport } from './client/options.ts'
 export { type Cancel, type Clock, systemClock } from './clock.ts'
 export {
   CommitUnknownError,

@@ -1,8 +1,15 @@
 export { createDb, type Db } from './db/db.ts'
 export { migrateStore } from './db/migrate.ts'
 export { STORE_SCHEMA } from './db/store-schema.ts'
-export { createExecution, type ExecutionOptions } from './execution/execution.ts'
-export type { Execution } from './execution/execution-port.ts'
+export { createExecution, type ExecutionOptions, executionOn } from './execution/execution.ts'
+export type { Execution, WorkOrder } from './execution/execution-port.ts'
+export {
+  type Connection,
+  createTarget,
+  type Sql,
+  type Target,
+  type TargetOptions,
+} from './execution/target.ts'
 export {
   type BundledPostgres,
   type BundledPostgresOptions,

@@ -1,58 +1,19 @@
-#!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import type { Logger } from 'pino'
 import { runCli } from './cli/cli.ts'
-import { startServer } from './compose/start-server.ts'
-import { startWorker } from './compose/start-worker.ts'
-import { type Config, parseConfig } from './config/config.ts'
-import { createLogger } from './config/create-logger.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
 
-/** One line that says what was wrong, and what to do where that is known; never a stack trace. */
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string }
-  if (code === 'EADDRINUSE') return `the port ${port} of ${address} is in use: set PORT to another one`
-  if (code === 'EACCES' && port !== undefined)
-    return `the port ${port} may not be used by this user: set PORT to one above 1023`
-  if (code === 'ECONNREFUSED') return `the store cannot be reached at ${address}:${port}: see DATABASE_URL`
-  if (error instanceof AggregateError && error.errors[0] !== undefined) return explain(error.errors[0])
-  return error.message
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`)
 }
 
-/** Runs a service until the process is told to stop; a second signal ends it at once. */
-async function runService(
-  start: (config: Config, log: Logger) => Promise<{ stop(): Promise<void> }>,
-): Promise<number> {
-  const parsed = parseConfig(process.env)
-  if (!parsed.ok) {
-    for (const { name, message } of parsed.problems) console.error(`${name}: ${message}`)
-    return 1
-  }
-  const log = createLogger(parsed.config.logLevel)
-  let service: { stop(): Promise<void> }
-  const told = new Promise<void>((resolve) => {
-    let count = 0
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (++count > 1) process.exit(1)
-        resolve()
-      })
-    }
-  })
-  try {
-    service = await start(parsed.config, log)
-  } catch (error) {
-    console.error(`switchback: ${explain(error)}`)
-    return 1
-  }
-  await told
-  await service.stop()
-  return 0
-}
+// Whoever read our output has seen enough, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
 
 process.exitCode = await runCli(process.argv.slice(2), {
   terminal: {
@@ -64,6 +25,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     fetch,
   },
   version,
-  serve: () => runService(startServer),
-  worker: () => runService(startWorker),
+  // Loaded when asked for: a command that only talks to a server should answer at once.
+  serve: async () => (await import('./compose/run-service.ts')).serve(say),
+  worker: async () => (await import('./compose/run-service.ts')).work(say),
 })

@@ -9,11 +9,8 @@ import {
   testDatabase,
   waitFor,
 } from '@switchback/test/support'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { advanceTo, exampleMigration, type Service, spawnServer, startService, tokenOf } from './service.ts'
-
-// Several processes start in each test, and a loaded machine takes seconds for each.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const redis = await redisServer()
 const cleanup: (() => Promise<unknown>)[] = []
@@ -98,7 +95,7 @@ describe('an instance', () => {
       200,
     )
     await service(environment, server.port)
-    await waitFor(() => variant(client) === 'old', { what: 'the instance to catch up', timeoutMs: 30_000 })
+    await waitFor(() => variant(client) === 'old', { what: 'the instance to catch up' })
   })
 
   it('starts without a server on defaults, and takes part when the server comes', async () => {

@@ -95,6 +95,6 @@ export async function advanceTo(service: Service, phase: string): Promise<void> 
       await service.call('POST', '/v1/migrations/user-profiles/advance', {})
       return false
     },
-    { what: `the migration to stand at ${phase}`, timeoutMs: 30_000 },
+    { what: `the migration to stand at ${phase}` },
   )
 }

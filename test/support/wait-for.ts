@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 export interface WaitOptions {
   /** What is waited for, for the message: "the instance to drain". */
   readonly what?: string
-  /** Milliseconds for the whole, default 15,000: a limit for what hangs, not a measurement. */
+  /** Milliseconds for the whole, default 60,000: a limit for what hangs, not a measurement. */
   readonly timeoutMs?: number
 }
 
@@ -15,7 +15,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
-  const timeoutMs = options.timeoutMs ?? 15_000
+  const timeoutMs = options.timeoutMs ?? 60_000
   const deadline = performance.now() + timeoutMs
   let last: unknown
   do {

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { settlesWithin } from '../clock.ts'
+import { createLink } from '../link/create-link.ts'
 import type { Switchback } from './client.ts'
 import { createClient } from './create-client.ts'
 import { type ConnectOptions, parseOptions } from './options.ts'
@@ -17,7 +19,7 @@ import { type ConnectOptions, parseOptions } from './options.ts'
  */
 export async function connect(options: ConnectOptions): Promise<Switchback> {
   const settings = parseOptions(options)
-  const { client, first } = await createClient(settings)
+  const { client, first } = await createClient(settings, { link: createLink(settings), newId: randomUUID })
   if (!(await settlesWithin(settings.clock, first, settings.startTimeout))) {
     settings.log.warn('the server could not be reached; starting with what is held', {
       revision: client.status().revision,

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { Position, Registration } from '@switchback/migrations-registry'
 import { evaluateFlag } from '@switchback/migrations-registry'
 import { type Cancel, settlesWithin } from '../clock.ts'
 import { SwitchbackError } from '../error.ts'
-import { createSocketLink } from '../link/socket-link.ts'
+import type { Link } from '../link/link.ts'
 import { createMigration, runtimeOptionsOf, type UntypedOptions } from '../routing/create-migration.ts'
 import { MigrationRuntime } from '../routing/migration-runtime.ts'
 import { runTransaction } from '../routing/routed-transaction.ts'
@@ -30,8 +29,15 @@ export interface Started {
   readonly first: Promise<void>
 }
 
+/** What a client has of the world around it, apart from clock and randomness. */
+export interface ClientParts {
+  readonly link: Link
+  /** A text that no other process ever makes. */
+  readonly newId: () => string
+}
+
 /** Wires the parts of a client and begins to connect. */
-export async function createClient(settings: Settings): Promise<Started> {
+export async function createClient(settings: Settings, parts: ClientParts): Promise<Started> {
   const { clock, random, log } = settings
   const identity = { instance: settings.instance }
   const runtimes = new Map<string, MigrationRuntime>()
@@ -73,10 +79,10 @@ export async function createClient(settings: Settings): Promise<Started> {
   }
 
   const session: Session = createSession({
-    link: createSocketLink({ url: settings.url, token: settings.token, clock, random }),
+    link: parts.link,
     clock,
     random,
-    newId: randomUUID,
+    newId: parts.newId,
     log,
     state,
     lease,

@@ -5,6 +5,9 @@ import { type Clock, systemClock } from '../clock.ts'
 import { SwitchbackError } from '../error.ts'
 import { type Log, processLog } from '../log.ts'
 
+const TRANSPORTS = ['auto', 'websocket', 'polling'] as const
+export type Transport = (typeof TRANSPORTS)[number]
+
 export interface ConnectOptions {
   /** Of the server, such as `https://switchback.example`. */
   readonly url: string
@@ -22,6 +25,12 @@ export interface ConnectOptions {
    * and the gate need not wait.
    */
   readonly onLeaseExpired?: 'hold' | 'stop'
+  /**
+   * How to reach the server. `auto` (default): by websocket, and by polling for as long as something on the way
+   * lets no websocket through. Polling knows of a change as fast where answers may be held for 20 s, and within
+   * about 5 s where they may not.
+   */
+  readonly transport?: Transport
   /** A state to start with where the server cannot be reached and `stateFile` holds none. */
   readonly bootstrap?: Snapshot
   /** Where the last good state is kept on disk. Each instance needs a file of its own. */
@@ -62,9 +71,10 @@ export function parseOptions(options: ConnectOptions): Settings {
   if (options.instance !== undefined) text('instance', options.instance)
   time('startTimeout', options.startTimeout)
   time('closeTimeout', options.closeTimeout)
-  const { onLeaseExpired = 'hold' } = options
+  const { onLeaseExpired = 'hold', transport = 'auto' } = options
   if (onLeaseExpired !== 'hold' && onLeaseExpired !== 'stop')
     problems.push("onLeaseExpired: expected 'hold' or 'stop'")
+  if (!TRANSPORTS.includes(transport)) problems.push(`transport: expected ${TRANSPORTS.join(', ')}`)
   const bootstrap = options.bootstrap === undefined ? undefined : snapshotSchema.safeParse(options.bootstrap)
   if (bootstrap?.success === false) problems.push(`bootstrap: ${bootstrap.error.message}`)
   if (problems.length > 0) {
@@ -78,6 +88,7 @@ export function parseOptions(options: ConnectOptions): Settings {
     version: options.version,
     instance: options.instance ?? instanceId(options.app, random),
     onLeaseExpired,
+    transport,
     bootstrap: bootstrap?.data,
     stateFile: options.stateFile,
     startTimeout: options.startTimeout ?? 3_000,

@@ -12,6 +12,8 @@ export interface ChangeRecord {
   /** Which migration, flag, token or instance. */
   readonly subject?: string
   readonly detail?: Readonly<Record<string, unknown>>
+  /** Revisions to pass over: some that the store does not know of have been given out. */
+  readonly leap?: number
 }
 
 /**
@@ -22,7 +24,8 @@ export interface ChangeRecord {
  */
 export async function recordChange(tx: Queryable, change: ChangeRecord): Promise<number> {
   const { rows } = await tx.query<{ revision: number; audit_hash: string }>(
-    'update head set revision = revision + 1 returning revision, audit_hash',
+    'update head set revision = revision + 1 + $1 returning revision, audit_hash',
+    [change.leap ?? 0],
   )
   const head = rows[0]
   if (head === undefined) throw new Error('the store has no head row')

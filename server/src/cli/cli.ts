@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
 import { addFleetCommands } from './fleet-commands.ts'
+import { addLint } from './lint-command.ts'
 import { addMigrationCommands, addValidate, InvalidFoldersError } from './migration-commands.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
@@ -55,6 +56,9 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addRecordCommands(program, terminal)
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
+  addLint(program, terminal, (exit) => {
+    code = exit
+  })
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return code

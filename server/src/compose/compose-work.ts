@@ -57,9 +57,14 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
   const engine = createEngine({
     phases,
     runner,
+    executionFor: targets.executionFor,
     repair: ({ definition }) => targets.executionFor(definition).repairSome(definition, REPAIRS_AT_A_TIME),
     onFault,
     intervalMs: LOOK_MS,
+    every: (ms, task) => {
+      const timer = setInterval(task, ms)
+      return () => clearInterval(timer)
+    },
   })
   return { phases, engine }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createAudit } from '../audit/audit.ts'
@@ -15,6 +16,7 @@ import { apiRoutes } from '../http/api-routes.ts'
 import { createApp } from '../http/create-app.ts'
 import { createIncidents } from '../incidents/incidents.ts'
 import { createMetrics } from '../metrics/metrics.ts'
+import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createRevisions } from '../push/create-revisions.ts'
 import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
@@ -33,8 +35,11 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
+/** How long the targets are waited for before instances are let in. */
+const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
 const READY_TIMEOUT_MS = 2000
+const SWEEP_MS = 50
 
 /** Starts a server: the store, the fleet, the engine, the API and the sockets. */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
@@ -96,6 +101,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     shutdown.add('alerts', () => inbox.stop())
     const snapshots = createSnapshots({ db })
+    const waitingRoom = createWaitingRoom((listener) => revisions.onRevision(listener))
     const routes = apiRoutes({
       db,
       clock,
@@ -109,6 +115,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       works: (migration) => worksOf(db, migration),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
+      waitingRoom,
+      telemetry: (batch) => metrics.telemetry(batch),
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
     const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
@@ -117,8 +125,11 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     shutdown.add('http', async () => {
       if (!httpServer.listening) return
       httpServer.close()
+      // A connection that is kept alive is idle between two requests only, and those may never end.
+      const sweep = setInterval(() => httpServer.closeIdleConnections(), SWEEP_MS)
       httpServer.closeIdleConnections()
       await once(httpServer, 'close')
+      clearInterval(sweep)
     })
     push = await createPush({
       httpServer,
@@ -132,6 +143,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     const pushed = push
     shutdown.add('push', () => pushed.stop())
+    shutdown.add('polling', async () => waitingRoom.close())
     revisions.onRevision(() => engine.wake())
     fleet.onProgress((migrations) => {
       engine.wake()
@@ -141,6 +153,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     if (config.migrationsDir !== undefined) await registerFolder(config.migrationsDir, phases, log)
 
+    await Promise.race([engine.firstLook(), sleep(FIRST_LOOK_MS, undefined, { ref: false })])
     httpServer.listen(config.port, config.host)
     await once(httpServer, 'listening')
     inbox.start()

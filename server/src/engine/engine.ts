@@ -1,21 +1,33 @@
+import type { MigrationDefinition } from '@switchback/migrations-registry'
 import { atLeast } from '@switchback/migrations-registry'
+import type { Execution } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration } from '../phases/phase-service.ts'
 import type { WorkRunner } from './run-work.ts'
 
 export interface EngineDeps {
   readonly phases: PhaseService
   readonly runner: WorkRunner
+  /** The execution of a target; throws a clear error where the target is not configured. */
+  readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'remember'>
   /** Copies keys that wait for repair; returns how many were done. */
   readonly repair: (migration: StoredMigration) => Promise<number>
   /** Called for faults that belong to no work, such as an unreachable store. */
   readonly onFault: (error: unknown, during: string) => void
   /** How often to look without having been woken, in ms. */
   readonly intervalMs: number
+  /** Calls `task` every `ms` until the returned function is called. */
+  readonly every: (ms: number, task: () => void) => () => void
 }
 
 export interface Engine {
   /** Looks at once; called after every change and when positions of instances have moved. */
   wake(): void
+  /**
+   * Compares every migration once with what its target remembers, and takes up what the store has forgotten.
+   * To be waited for, for a bounded time, before instances are told anything: a restored store would tell
+   * them to serve a path that is not written any more. Never rejects.
+   */
+  firstLook(): Promise<void>
   /** Stops taking work, aborts what runs at its next safe point and waits for it. */
   stop(): Promise<void>
 }
@@ -33,6 +45,8 @@ export function createEngine(deps: EngineDeps): Engine {
   let round: Promise<void> | undefined
   let again = false
   const repairing = new Map<string, Promise<void>>()
+  /** Revision at which the target was told of a migration's state. */
+  const remembered = new Map<string, number>()
 
   async function look(): Promise<void> {
     const migrations = await phases.list()
@@ -40,9 +54,13 @@ export function createEngine(deps: EngineDeps): Engine {
     for (const migration of migrations) {
       if (stopped) return
       const { state, definition } = migration
+      const compared = await compare(migration)
+      if (compared === 'forgotten') continue
       if (state.work !== undefined && (state.work.status === 'pending' || state.work.status === 'running')) {
         runner.start(migration)
       }
+      // What goes further on by itself must not start from a state that may be out of date.
+      if (compared === 'unknown') continue
       if (state.pending !== undefined)
         await phases.command(definition.id, { type: 'continue-revert' }, ENGINE)
       if (mayNeedRepair(migration)) startRepair(migration)
@@ -50,6 +68,28 @@ export function createEngine(deps: EngineDeps): Engine {
         const gate = await phases.gate(definition.id)
         if (gate?.open === true) await phases.command(definition.id, { type: 'advance' }, ENGINE)
       }
+    }
+  }
+
+  /** Asks the target whether it has seen a newer state, which is then taken up; once for each state. */
+  async function compare({
+    definition,
+    state,
+    revision,
+  }: StoredMigration): Promise<'known' | 'forgotten' | 'unknown'> {
+    const { id } = definition
+    if (remembered.get(id) === revision) return 'known'
+    try {
+      const seen = await deps.executionFor(definition).remember(id, state)
+      if (seen !== undefined) {
+        await phases.command(id, { type: 'epoch-seen', seen }, ENGINE)
+        return 'forgotten'
+      }
+      remembered.set(id, revision)
+      return 'known'
+    } catch (error) {
+      deps.onFault(error, `comparing ${id} with its target`)
+      return remembered.has(id) ? 'known' : 'unknown'
     }
   }
 
@@ -85,13 +125,20 @@ export function createEngine(deps: EngineDeps): Engine {
       })
   }
 
-  const timer = setInterval(wake, deps.intervalMs)
+  const stopLooking = deps.every(deps.intervalMs, wake)
   runner.onEnded(wake)
   return {
     wake,
+    firstLook: async () => {
+      try {
+        for (const migration of await phases.list()) await compare(migration)
+      } catch (error) {
+        deps.onFault(error, 'first look at the targets')
+      }
+    },
     stop: async () => {
       stopped = true
-      clearInterval(timer)
+      stopLooking()
       await round
       await runner.stop()
       await Promise.all(repairing.values())

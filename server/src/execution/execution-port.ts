@@ -1,4 +1,11 @@
-import type { MigrationDefinition, MigrationSql, Path, WorkKind } from '@switchback/migrations-registry'
+import type {
+  MigrationDefinition,
+  MigrationSql,
+  MigrationState,
+  Path,
+  WorkKind,
+} from '@switchback/migrations-registry'
+
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
 /** One piece of database work, as the engine hands it out. */
@@ -46,6 +53,9 @@ export interface Execution {
   prepare(migration: string): Promise<void>
   /** Raises the minimum to `epoch`, then waits (bounded) until no older transaction can commit. Repeatable. */
   passFence(migration: string, epoch: number, signal?: AbortSignal): Promise<FencePassed>
+  /** Has the target remember this state, for the day on which the store is restored from a backup. Returns
+   *  what it remembers where that is of a newer epoch, and then keeps it. */
+  remember(migration: string, state: MigrationState): Promise<MigrationState | undefined>
   /** Lowest epoch that may write; 0 where the fence is not installed. */
   minimum(migration: string): Promise<number>
   /**

@@ -7,6 +7,7 @@ import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { exclusively } from './executor-lock.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
+import { remember } from './remember.ts'
 import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
 import { expand, rollback } from './schema-work.ts'
@@ -93,6 +94,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
   return {
     prepare: (migration) => install(target, migration),
     passFence: (migration, epoch, signal) => fence.pass(migration, epoch, signal),
+    remember: (migration, state) => remember(target, migration, state),
     minimum: (migration) => fence.minimum(migration),
     repairs: (migration) => openRepairs(target, migration),
     failedRows: (migration) => countFailedRows(target, migration),

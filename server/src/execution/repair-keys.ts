@@ -90,9 +90,9 @@ async function copyBack(
       ({ expression, column }, i) => `(${expression})::${column.type} as switchback_c${i}`,
     ),
   ].join(', ')} from ${side.table} where ${among(side, 1)}`
-  const gone = `${among(old, 1)} and ${within(old, {})} and not exists (
-    select from ${side.table} as switchback_new
-    where ${old.keys.map((key, i) => `${newKey(mapping, i)} = ${key}`).join(' and ')})`
+  // Not a correlated subquery: inside of it a key of old would mean the column of new that has the same name.
+  const gone = `${among(old, 1)} and ${within(old, {})} and (${old.keys.join(', ')}) not in (
+    select ${side.keys.join(', ')} from ${side.table} where ${among(side, 1)})`
   for (const text of [
     updateOld(mapping, reverse, source),
     insertOld(mapping, reverse, source),

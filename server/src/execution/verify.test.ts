@@ -209,3 +209,22 @@ test('expressions go back by copy.reverse, and are refused without it', async ()
   })
   expect(await rows('select bio from users where id = 1')).toEqual([{ bio: 'loud' }])
 })
+
+test('a key that has the same name in old and new goes back too', async () => {
+  await pool.query(`
+    create table accounts (id bigint primary key, balance int);
+    create table balances (id bigint primary key, balance int);
+    insert into accounts select i, i from generate_series(1, 20) i;
+    insert into balances select i, i from generate_series(1, 20) i;
+    delete from balances where id = 7;
+    update balances set balance = -1 where id = 8`)
+  const definition = profiles({
+    from: 'accounts',
+    to: 'balances',
+    key: { id: 'id' },
+    columns: { balance: 'balance' },
+  })
+  expect(await execution.run('reverse-backfill', order(definition))).toMatchObject({ divergences: 0 })
+  const { rows: left } = await pool.query('select count(*)::int as count from accounts where id = 7')
+  expect(left).toEqual([{ count: 0 }])
+})

@@ -14,8 +14,8 @@ interface Pending {
 }
 
 interface Known {
-  readonly positions: ReadonlyMap<string, Position>
-  readonly at: number
+  readonly positions: Map<string, Position>
+  at: number
 }
 
 export interface Heartbeats {
@@ -40,7 +40,9 @@ export interface HeartbeatsOptions {
 const CHANGES_MS = 20
 const LEASES_MS = 500
 
-const keyOf = (instance: string, incarnation: string): string => JSON.stringify([instance, incarnation])
+/** The length tells where one ends and the other begins, whatever they are made of. */
+const keyOf = (instance: string, incarnation: string): string =>
+  `${instance.length} ${instance} ${incarnation}`
 
 /** Collects heartbeats and stores them in sets: at once when idle, else paced by how urgent they are. */
 export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
@@ -52,15 +54,21 @@ export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
   let lastFlush = Number.NEGATIVE_INFINITY
   let lastPrune = monotonic()
   let timer: NodeJS.Timeout | undefined
+  /** Whether the timer is set for what is urgent. */
+  let armed = false
   let flushing: Promise<void> | undefined
   let stopped = false
 
   function schedule(): void {
     if (flushing !== undefined || pending.size === 0) return
+    // Thousands come before a flush is due: the timer is set once, and again where it has become urgent.
+    if (timer !== undefined && armed === urgent && !stopped) return
+    armed = urgent
     const wait = lastFlush + (urgent ? CHANGES_MS : LEASES_MS) - monotonic()
     clearTimeout(timer)
     timer = setTimeout(
       () => {
+        timer = undefined
         flushing = flush().finally(() => {
           flushing = undefined
           schedule()
@@ -99,7 +107,13 @@ export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
   }
 
   function remember(key: string, positions: ReadonlyMap<string, Position>, at: number): void {
-    known.set(key, { positions: new Map([...(known.get(key)?.positions ?? []), ...positions]), at })
+    const before = known.get(key)
+    if (before === undefined) {
+      known.set(key, { positions: new Map(positions), at })
+      return
+    }
+    before.at = at
+    for (const [migration, position] of positions) before.positions.set(migration, position)
   }
 
   /** Instances that went elsewhere, or away. */
@@ -119,10 +133,10 @@ export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
       pending.set(key, entry)
       const before = known.get(key)?.positions
       for (const [migration, position] of Object.entries(beat.positions)) {
-        if (!storable(migration) || !storable(position.oldest?.kind ?? '')) continue
         const stored = before?.get(migration)
         const inBatch = entry.positions.get(migration)
         if (inBatch === undefined && stored !== undefined && isSame(stored, position)) continue
+        if (!storable(migration) || !storable(position.oldest?.kind ?? '')) continue
         entry.positions.set(migration, inBatch === undefined ? position : newer(inBatch, position))
         if (stored === undefined || isHigher(stored, position)) urgent = true
       }

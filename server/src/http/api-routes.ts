@@ -8,6 +8,7 @@ import { ofrepRoutes } from '../flags/ofrep-routes.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
+import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { commandRoutes } from './command-routes.ts'
@@ -16,10 +17,9 @@ import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
 import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
-import { snapshotRoute } from './snapshot-route.ts'
 
-export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoutesDeps {
-  readonly fleet: Pick<Fleet, 'factsFor' | 'list' | 'forget'>
+export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoutesDeps, PollingRoutesDeps {
+  readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
   readonly tokens: Tokens
@@ -37,5 +37,5 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
-  snapshotRoute(deps),
+  ...pollingRoutes(deps),
 ]

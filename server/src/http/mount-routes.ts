@@ -57,6 +57,7 @@ async function answer(
       headers: request.headers,
       raw: read?.raw ?? Buffer.alloc(0),
       requestId: requestIdOf(request),
+      whenGone: (task) => void response.once('close', task),
     },
   )
   response.status(reply.status ?? route.status ?? 200)

@@ -39,6 +39,7 @@ const problemSchema = z
       )
       .optional()
       .describe('Every field or line that is wrong'),
+    retryable: z.boolean().optional().describe('Told to instances: whether the same again may succeed later'),
   })
   .meta({ id: 'Problem' })
 

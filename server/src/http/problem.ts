@@ -49,6 +49,11 @@ const KINDS = {
   'path-not-behind': refused('That does not lie behind'),
   'revert-not-safe': refused('The revert is not safe yet'),
   'definition-in-use': refused('The definition is in use'),
+  protocol: refused('The SDK does not fit this server'),
+  'missing-handlers': refused('The instance lacks handlers'),
+  'instance-taken': refused('Another process has the instance id'),
+  'impossible-position': refused('The position cannot be'),
+  'epoch-known': refused('The store knows of this epoch'),
 } as const satisfies Readonly<Record<RefusalCode, ProblemKind>> & Readonly<Record<string, ProblemKind>>
 
 export type ProblemCode = keyof typeof KINDS
@@ -70,6 +75,8 @@ export interface ProblemExtras {
   readonly action?: string
   readonly blockers?: readonly Blocker[]
   readonly problems?: readonly FieldProblem[]
+  /** Whether the same again may succeed later; told to instances, which decide by it. */
+  readonly retryable?: boolean
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -93,7 +100,7 @@ export class HttpProblem extends Error {
 /** The document of RFC 9457. */
 export function problemDocument(problem: HttpProblem, requestId: string) {
   const { code, status, title, message, extras } = problem
-  const { action, blockers, problems } = extras
+  const { action, blockers, problems, retryable } = extras
   return {
     type: `urn:switchback:problem:${code}`,
     title,
@@ -104,5 +111,6 @@ export function problemDocument(problem: HttpProblem, requestId: string) {
     ...(action === undefined ? {} : { action }),
     ...(blockers === undefined ? {} : { blockers }),
     ...(problems === undefined ? {} : { problems }),
+    ...(retryable === undefined ? {} : { retryable }),
   }
 }

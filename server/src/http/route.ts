@@ -13,6 +13,8 @@ export interface RequestContext {
   /** The body as it came; empty where there is none. */
   readonly raw: Buffer
   readonly requestId: string
+  /** Runs `task` once the sender has hung up, or has been answered: nobody is waited for in vain. */
+  readonly whenGone: (task: () => void) => void
 }
 
 /** Domain types are readonly all the way down, parsed ones are not; an answer may be either. */

@@ -20,6 +20,7 @@ import { createMetrics } from '../metrics/metrics.ts'
 import { createPhaseService } from '../phases/create-phase-service.ts'
 import { createPhaseStore } from '../phases/create-phase-store.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
+import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createSnapshots } from '../push/snapshots.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
@@ -65,7 +66,10 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
   const clock = (): number => Date.now() + offset
   const newId = (prefix: string): string => `${prefix}_${randomBytes(9).toString('base64url')}`
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
-  const announce = (): void => undefined
+  const listeners = new Set<() => void>()
+  const announce = (): void => {
+    for (const listener of listeners) listener()
+  }
   const fleet = createFleet({ db, clock, server: options.name ?? 'test', log })
   const incidents = createIncidents({ db, clock, fleet })
   const real = createPhaseService({
@@ -92,6 +96,10 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     intervalMs: 60_000,
   })
   const tokens = createTokens({ db, clock, newId, randomBytes })
+  const waitingRoom = createWaitingRoom((listener) => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  })
   const routes = apiRoutes({
     db,
     clock,
@@ -105,6 +113,8 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     inbox,
     audit: createAudit({ db }),
     tokens,
+    waitingRoom,
+    telemetry: metrics.telemetry,
   })
   const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: 10_000 })
   const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
@@ -154,6 +164,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
       throw new Error(`${id} never came to ramp`)
     },
     stop: async () => {
+      waitingRoom.close()
       await inbox.stop()
       await fleet.stop()
     },

@@ -1,10 +1,12 @@
 import type { Blocker, Gate, GateFacts, MigrationState, RevertCause } from '@switchback/migrations-registry'
 import {
+  guardedPaths,
   initialState,
   judgeGate,
   mayBeAtWork,
   oldestLiveEpoch,
   transition,
+  undrained,
 } from '@switchback/migrations-registry'
 import type { Clock, NewId } from '../db/clock.ts'
 import { checksumOf } from './checksum.ts'
@@ -38,6 +40,8 @@ export interface PhaseServiceDeps {
 }
 
 type FromTarget = Pick<GateFacts, 'repairs' | 'failedRows'>
+/** More than a backup can be behind: instances take nothing of a revision below the one that they hold. */
+const REVISIONS_LOST = 1_000_000
 const NOTHING_ASKED: FromTarget = { repairs: undefined, failedRows: 0 }
 
 const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
@@ -58,6 +62,7 @@ const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
   'work-committing': 'work.committing',
   'work-done': 'work.done',
   'work-failed': 'work.failed',
+  'epoch-seen': 'migration.taken-up',
 }
 
 export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
@@ -90,11 +95,26 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   async function prepareAdvance(migration: StoredMigration, force: readonly string[] | undefined) {
     const { gate, asked } = await judge(migration)
     const epoch = gate.passFence
-    if (withoutForced(gate.blockers, force).length > 0 || epoch === undefined) return { asked, fence: [] }
-    const fence = await target.passFence(migration, epoch)
+    if (withoutForced(gate.blockers, force).length > 0) return { asked, fence: [] }
+    const fence = epoch === undefined ? [] : await target.passFence(migration, epoch)
     if (fence.length > 0) return { asked, fence }
-    // Asked once more: a write of an older epoch may have left a repair before the fence stopped it.
-    return { asked: await askTarget(migration), fence, passed: epoch }
+    // Asked anew: what was in flight until now may have queued a repair after the first answer.
+    const again = await askTarget(migration)
+    return epoch === undefined ? { asked: again, fence } : { asked: again, fence, passed: epoch }
+  }
+
+  /**
+   * Whether nothing of old waits for repair and nothing older can queue one: asked before the step back that
+   * stops writing new, while new still has what old lacks. Such steps may wait; those that take reads off a
+   * failing path ask nothing (I5).
+   */
+  async function oldIsCurrent(migration: StoredMigration): Promise<boolean> {
+    const { definition, state } = migration
+    if (state.phase !== 'dual-write' || !guardedPaths(state).includes('old')) return false
+    const facts = await store.tx((tx) => factsOf(tx, migration, NOTHING_ASKED))
+    if (undrained(definition, state, facts).length > 0) return false
+    if (definition.fence && (await target.passFence(migration, state.epoch)).length > 0) return false
+    return (await target.repairs(migration))?.old === 0
   }
 
   async function attempt(
@@ -104,6 +124,8 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   ): Promise<CommandResult | 'moved'> {
     const { id } = before.definition
     const prepared = command.type === 'advance' ? await prepareAdvance(before, command.force) : undefined
+    const goesBack = command.type === 'revert' || command.type === 'continue-revert'
+    const oldCurrent = goesBack && (await oldIsCurrent(before))
     return await store.tx(async (tx): Promise<CommandResult | 'moved'> => {
       const migration = await tx.lock(id)
       if (migration === undefined) return unknown(id)
@@ -123,6 +145,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
         instances: facts.instances,
         blockers,
         passed: prepared?.passed,
+        oldCurrent: oldCurrent && from.epoch === before.state.epoch,
         incident: newId('inc'),
       })
       const atWork = facts.instances.filter((instance) => mayBeAtWork(instance, facts.now))
@@ -132,13 +155,18 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
         return { ok: false, refusal: outcome.refusal, ...(blockers.length === 0 ? {} : { blockers }) }
       }
       const { state } = outcome
-      const detail = { command, from: position(from), to: position(state) }
+      const detail = {
+        command: command.type === 'epoch-seen' ? { type: command.type } : command,
+        from: position(from),
+        to: position(state),
+      }
       const revision = await tx.record({
         at: facts.now,
         actor: actor.name,
         kind: AUDIT_KIND[command.type],
         subject: id,
         detail,
+        ...(command.type === 'epoch-seen' ? { leap: REVISIONS_LOST } : {}),
       })
       await tx.save(id, state, revision, facts.now)
       await tellIncidents(tx, id, command, actor, from, state, facts.now)

@@ -85,6 +85,7 @@ export type Command =
       readonly epoch: number
       readonly error: string
     }
+  | { readonly type: 'epoch-seen'; readonly seen: MigrationState }
 
 export type CommandResult =
   | { readonly ok: true; readonly migration: StoredMigration }

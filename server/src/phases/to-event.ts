@@ -8,6 +8,8 @@ export interface EventFacts {
   /** What still blocks an advance, after those that were passed over by force. */
   readonly blockers: readonly Blocker[]
   readonly passed: number | undefined
+  /** What was proven of old for a further step back; see `MigrationEvent`. */
+  readonly oldCurrent: boolean
   readonly incident: string
 }
 
@@ -48,10 +50,10 @@ export function toEvent(
     case 'revert': {
       const cause: RevertCause = { incident: facts.incident, ...command.cause, by: actor.name }
       const to = command.to === undefined ? {} : { to: command.to }
-      return { type: 'revert', cause, instances: atWork, canRollback, ...to }
+      return { type: 'revert', cause, instances: atWork, canRollback, oldCurrent: facts.oldCurrent, ...to }
     }
     case 'continue-revert':
-      return { type: 'continue-revert', instances: atWork, canRollback }
+      return { type: 'continue-revert', instances: atWork, canRollback, oldCurrent: facts.oldCurrent }
     case 'rearm':
       return { type: 'rearm' }
     case 'work-done': {

@@ -21,7 +21,7 @@ import { readPostmasterFile } from './postmaster-file.ts'
 import { isRunning } from './process-table.ts'
 
 const quick = { fsync: 'off', max_connections: 20, shared_buffers: '16MB' }
-const built = new URL('../../dist/index.js', import.meta.url).href
+const built = new URL('../../dist/postgres/bundled-postgres.js', import.meta.url).href
 let folder: string
 let started: BundledPostgres[]
 

@@ -69,9 +69,13 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
   const spoken = new Map<string, ConnectedInstance>()
 
   /** A snapshot, with the socket in the room so that it misses no change after it. */
-  async function snapshotAndJoin(socket: SdkSocket, rooms: readonly string[]): Promise<Snapshot> {
+  async function snapshotAndJoin(
+    socket: SdkSocket,
+    rooms: readonly string[],
+    take: () => Promise<Snapshot>,
+  ): Promise<Snapshot> {
     for (;;) {
-      const snapshot = await snapshots.fresh()
+      const snapshot = await take()
       // A change sent while the snapshot was read would be missed; between this look and joining nothing is sent.
       if (snapshot.revision < options.broadcast()) continue
       socket.join([...rooms])
@@ -118,7 +122,10 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
       takeOver(socket, { id, incarnation, app, version })
       return {
         ok: true,
-        value: { ...result.value, snapshot: await snapshotAndJoin(socket, [ROOM, roomOf(id)]) },
+        value: {
+          ...result.value,
+          snapshot: await snapshotAndJoin(socket, [ROOM, roomOf(id)], snapshots.fresh),
+        },
       }
     })
     on('heartbeat', heartbeatSchema, async (body): Promise<Answer<HeartbeatAnswer>> => {
@@ -135,7 +142,9 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
       return result.ok ? { ok: true, value: null } : refused(result.error)
     })
     on('sync', z.unknown(), async (): Promise<Answer<Snapshot>> => {
-      return { ok: true, value: await snapshotAndJoin(socket, [ROOM]) }
+      // Whatever is newer than what was broadcast is about to be: a fleet that resyncs costs the store nothing.
+      const held = () => snapshots.atLeast(options.broadcast())
+      return { ok: true, value: await snapshotAndJoin(socket, [ROOM], held) }
     })
     on('telemetry', telemetrySchema, async (body): Promise<Answer<null>> => {
       const instance = spoken.get(socket.id)

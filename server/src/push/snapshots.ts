@@ -6,6 +6,7 @@ import {
   type Snapshot,
 } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import { createFresh } from '../db/fresh.ts'
 
 /** Definition and state of a migration, as the store gives them. */
 export interface MigrationRow {
@@ -46,12 +47,12 @@ export interface Snapshots {
    * is asked once whether anything is new, and read only if so.
    */
   fresh(): Promise<Snapshot>
+  /** One of this revision or a later one; the store is asked only where none is held. */
+  atLeast(revision: number): Promise<Snapshot>
 }
 
 export function createSnapshots({ db }: { readonly db: Queryable }): Snapshots {
   let cached: Snapshot | undefined
-  let asking: Promise<Snapshot> | undefined
-  let next: Promise<Snapshot> | undefined
 
   async function ask(): Promise<Snapshot> {
     if (cached !== undefined) {
@@ -62,25 +63,10 @@ export function createSnapshots({ db }: { readonly db: Queryable }): Snapshots {
     return cached
   }
 
-  function start(): Promise<Snapshot> {
-    asking = ask().finally(() => {
-      asking = undefined
-    })
-    return asking
-  }
-
+  const fresh = createFresh(ask)
   return {
-    fresh() {
-      if (next !== undefined) return next
-      if (asking === undefined) return start()
-      // What is being asked may have been answered before the caller's commit; the next question is not.
-      next = asking
-        .catch(() => undefined)
-        .then(() => {
-          next = undefined
-          return start()
-        })
-      return next
-    },
+    fresh,
+    atLeast: (revision) =>
+      cached !== undefined && cached.revision >= revision ? Promise.resolve(cached) : fresh(),
   }
 }

@@ -116,3 +116,24 @@ test('whoever may not is told who may', () => {
   expect(rolesThatMay('approve')).toEqual(['approver', 'admin'])
   expect(ROLES.filter((role) => may(role, 'administer'))).toEqual(['admin'])
 })
+
+test('a fleet that comes back with one token has it looked up a few times, and never after it was revoked', async () => {
+  let statements = 0
+  const counting: typeof store.db = {
+    ...store.db,
+    query: (sql, params) => {
+      statements++
+      return store.db.query(sql, params)
+    },
+  }
+  const { info, text } = await tokens.create({ name: 'fleet', role: 'sdk' }, 'x')
+  const shared = make(counting)
+  const all = await Promise.all(Array.from({ length: 5_000 }, () => shared.authenticate(text)))
+  expect(all.every((principal) => principal?.name === 'fleet')).toBe(true)
+  expect(statements).toBeLessThanOrEqual(4)
+  // Asked before the revocation, and answered whenever; what is asked after it must not share that answer.
+  const before = shared.authenticate(text)
+  await shared.revoke(info.id, 'x')
+  expect(await shared.authenticate(text)).toBeUndefined()
+  await before
+})

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { recordChange } from '../changes/record-change.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Db, Queryable } from '../db/db.ts'
+import { createFresh } from '../db/fresh.ts'
 import type { Role } from './permissions.ts'
 import type { TokenInfo } from './token-store.ts'
 import { findByHash, insertToken, listTokens, revokeToken, touchToken } from './token-store.ts'
@@ -73,6 +74,18 @@ export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tok
     return { info, text }
   }
 
+  /** A fleet that comes back has one token: however many bring it at the same time, it is looked up once. */
+  const lookups = new Map<string, { readonly ask: () => Promise<Principal | undefined>; askers: number }>()
+
+  async function lookUp(hash: string): Promise<Principal | undefined> {
+    const now = clock()
+    const found = await findByHash(db, hash, now)
+    if (found === undefined) return undefined
+    await touchToken(db, found.id, now)
+    const { id, name, role, migrations } = found
+    return { id, name, role, ...(migrations === undefined ? {} : { migrations }) }
+  }
+
   return {
     createIn,
     create: (token, actor) => db.tx((tx) => createIn(tx, token, actor)),
@@ -87,12 +100,15 @@ export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tok
         return revoked
       }),
     authenticate: async (text) => {
-      const now = clock()
-      const found = await findByHash(db, hashToken(text), now)
-      if (found === undefined) return undefined
-      await touchToken(db, found.id, now)
-      const { id, name, role, migrations } = found
-      return { id, name, role, ...(migrations === undefined ? {} : { migrations }) }
+      const hash = hashToken(text)
+      const lookup = lookups.get(hash) ?? { ask: createFresh(() => lookUp(hash)), askers: 0 }
+      lookups.set(hash, lookup)
+      lookup.askers++
+      try {
+        return await lookup.ask()
+      } finally {
+        if (--lookup.askers === 0) lookups.delete(hash)
+      }
     },
   }
 }

@@ -37,6 +37,8 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
       const first = await one.old.passFence(migration, epoch, signal)
       return first.passed ? one.new.passFence(migration, epoch, signal) : first
     },
+    // Old is there before new is, and after it has been archived.
+    remember: (migration, state) => one.old.remember(migration, state),
     minimum: async (migration) =>
       Math.min(await one.old.minimum(migration), await one.new.minimum(migration)),
     repairs: (migration, inProgress) => openFarRepairs(targets, migration, inProgress),

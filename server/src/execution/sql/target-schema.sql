@@ -7,6 +7,10 @@ create table if not exists switchback.fences (
   -- Epochs below this are proven to be out of use: their keys were taken exclusively once.
   passed bigint not null default 0
 );
+-- The newest state of the migration, so that a store that was restored from a backup can be told of what it
+-- has forgotten.
+alter table switchback.fences add column if not exists seen bigint not null default 0;
+alter table switchback.fences add column if not exists state jsonb;
 
 create table if not exists switchback.repairs (
   migration text not null,

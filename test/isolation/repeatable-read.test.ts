@@ -1,0 +1,3 @@
+import { testLevel } from './level.ts'
+
+testLevel('repeatable read')

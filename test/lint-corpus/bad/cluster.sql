@@ -1,0 +1,2 @@
+-- expect: rewrite-table at 2:1
+cluster orders using orders_pkey;

@@ -1,0 +1,2 @@
+-- expect: bulk-data at 2:1
+create table copies as select * from users;

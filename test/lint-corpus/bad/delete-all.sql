@@ -1,0 +1,2 @@
+-- expect: bulk-data at 2:1
+delete from events;

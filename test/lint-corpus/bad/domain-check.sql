@@ -1,0 +1,2 @@
+-- expect: domain-constraint at 2:24
+alter domain email add check (value like '%@%');

@@ -1,0 +1,2 @@
+-- expect: create-domain-constraint at 2:27
+create domain zip as text not null;

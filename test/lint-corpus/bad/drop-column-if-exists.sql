@@ -1,0 +1,2 @@
+-- expect: drop-column at 2:29
+alter table if exists users drop if exists nickname;

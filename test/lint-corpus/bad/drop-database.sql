@@ -1,0 +1,2 @@
+-- expect: drop-database at 2:1
+drop database reports;

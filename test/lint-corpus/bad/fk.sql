@@ -1,0 +1,3 @@
+-- expect: add-foreign-key at 3:24
+create index concurrently orders_user_id_idx on orders (user_id);
+alter table orders add constraint orders_user_fk foreign key (user_id) references users (id);

@@ -1,0 +1,2 @@
+-- expect: add-generated-column at 2:47
+alter table users add column email_lower text generated always as (lower(email)) stored;

@@ -1,0 +1,2 @@
+-- expect: unnamed-concurrent-index at 2:1
+create index concurrently on orders (user_id);

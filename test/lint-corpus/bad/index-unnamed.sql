@@ -1,0 +1,2 @@
+-- expect: create-index at 2:1
+create index on orders (user_id);

@@ -1,0 +1,2 @@
+-- expect: lock-table at 2:1
+lock table users in share mode;

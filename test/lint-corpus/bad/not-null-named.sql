@@ -1,0 +1,2 @@
+-- expect: add-not-null-column at 2:42
+alter table users add column region text constraint region_there not null;

@@ -1,0 +1,2 @@
+-- expect: reindex at 2:1
+reindex table orders;

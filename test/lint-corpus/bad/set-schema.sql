@@ -1,0 +1,2 @@
+-- expect: rename-table at 2:1
+alter table users set schema reporting;

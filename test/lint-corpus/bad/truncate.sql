@@ -1,0 +1,2 @@
+-- expect: truncate at 2:1
+truncate events;

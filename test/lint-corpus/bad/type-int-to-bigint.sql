@@ -1,0 +1,2 @@
+-- expect: change-column-type at 2:20
+alter table orders alter column id type bigint;

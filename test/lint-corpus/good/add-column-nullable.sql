@@ -1,0 +1,2 @@
+-- expect: nothing
+alter table users add column if not exists region text;

@@ -1,0 +1,3 @@
+-- expect: nothing
+alter table orders add constraint total_positive check (total >= 0) not valid;
+alter table orders validate constraint total_positive;

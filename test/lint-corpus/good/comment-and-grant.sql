@@ -1,0 +1,3 @@
+-- expect: nothing
+comment on table users is 'Übersicht';
+grant select on users to public;

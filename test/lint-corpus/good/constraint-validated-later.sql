@@ -1,0 +1,2 @@
+-- expect: nothing
+alter table orders add constraint total_positive check (total >= 0) not valid;

@@ -1,0 +1,2 @@
+-- expect: nothing
+alter table users add column until timestamptz default (now() + interval '1 day');

@@ -1,0 +1,2 @@
+-- expect: nothing
+alter table measurements detach partition measurements_2025 concurrently;

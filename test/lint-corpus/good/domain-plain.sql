@@ -1,0 +1,2 @@
+-- expect: nothing
+create domain zip as text;

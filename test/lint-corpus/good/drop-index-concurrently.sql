@@ -1,0 +1,2 @@
+-- expect: nothing
+drop index concurrently if exists orders_status_idx;

@@ -1,0 +1,3 @@
+-- expect: nothing
+create table scratch (id bigint);
+drop table scratch cascade;

@@ -1,0 +1,3 @@
+-- expect: nothing
+create view names as select name from users;
+drop view names;

@@ -1,0 +1,2 @@
+-- expect: nothing
+-- Nothing is to be done.

@@ -1,0 +1,2 @@
+-- expect: nothing
+create table stays (id bigint primary key, during tstzrange, exclude using gist (during with &&));

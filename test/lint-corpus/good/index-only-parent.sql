@@ -1,0 +1,2 @@
+-- expect: nothing
+create index measurements_at_idx on only measurements (at);

@@ -1,0 +1,2 @@
+-- expect: nothing
+insert into events (id, kind) values (1000, 'start');

@@ -1,0 +1,2 @@
+-- expect: nothing
+reindex index concurrently orders_status_idx;

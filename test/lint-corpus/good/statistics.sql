@@ -1,0 +1,2 @@
+-- expect: nothing
+alter table orders alter column total set statistics 500;

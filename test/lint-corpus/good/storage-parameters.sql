@@ -1,0 +1,2 @@
+-- expect: nothing
+alter table orders set (fillfactor = 90);

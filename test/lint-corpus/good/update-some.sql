@@ -1,0 +1,2 @@
+-- expect: nothing
+update users set nickname = 'x' where id = 1;

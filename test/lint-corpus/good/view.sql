@@ -1,0 +1,2 @@
+-- expect: nothing
+create or replace view paid_orders as select * from orders where status = 'paid';

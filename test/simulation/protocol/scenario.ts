@@ -1,0 +1,175 @@
+import type { Phase } from '@switchback/migrations-registry'
+import type { Isolation } from '../database/transaction.ts'
+import type { Random } from '../world/random.ts'
+
+export type Action =
+  | 'advance'
+  | 'revert'
+  | 'revert-far'
+  | 'alert'
+  | 'rearm'
+  | 'retry'
+  | 'set-share'
+  | 'pause'
+  | 'approve'
+  | 'stop-app'
+  | 'crash-app'
+  | 'close-app'
+  | 'part-app'
+  | 'cut-app'
+  | 'cut-target'
+  | 'stop-server'
+  | 'crash-server'
+  | 'crash-worker'
+  | 'crash-target'
+  | 'backup'
+  | 'restore'
+
+type Weights = Partial<Record<Action, number>>
+
+/** What a run is about: where it starts, and what is likely to happen. */
+interface Theme {
+  readonly name: string
+  readonly weight: number
+  readonly phases: readonly Phase[]
+  readonly likely: Weights
+}
+
+const EVERYWHERE: Weights = {
+  advance: 14,
+  revert: 2,
+  'revert-far': 1,
+  alert: 0.5,
+  rearm: 3,
+  retry: 1,
+  'set-share': 0.5,
+  pause: 0.5,
+  approve: 0.5,
+  'stop-app': 2,
+  'crash-app': 0.7,
+  'close-app': 0.5,
+  'part-app': 2,
+  'cut-app': 0.5,
+  'cut-target': 0.5,
+  'stop-server': 0.4,
+  'crash-server': 0.4,
+  'crash-worker': 0.4,
+  'crash-target': 0.1,
+}
+
+const THEMES: readonly Theme[] = [
+  { name: 'from the start', weight: 1, phases: ['planned', 'expanded'], likely: { advance: 25, revert: 1 } },
+  {
+    name: 'copying',
+    weight: 4,
+    phases: ['dual-write', 'backfill'],
+    likely: { advance: 20, revert: 0.5, 'revert-far': 0.2, 'part-app': 0.7, 'stop-app': 0.7 },
+  },
+  { name: 'ramp', weight: 3, phases: ['shadow', 'ramp'], likely: { advance: 14, revert: 2 } },
+  {
+    name: 'stragglers',
+    weight: 4,
+    phases: ['expanded', 'ramp', 'promoted'],
+    likely: { advance: 22, 'stop-app': 7, 'part-app': 5, revert: 0.5, 'revert-far': 1 },
+  },
+  {
+    name: 'the way back',
+    weight: 4,
+    phases: ['promoted', 'retired'],
+    likely: { advance: 8, revert: 8, 'revert-far': 4, rearm: 6, 'stop-app': 5, 'part-app': 4 },
+  },
+  {
+    name: 'reverts',
+    weight: 3,
+    phases: ['ramp', 'promoted'],
+    likely: { advance: 8, revert: 8, 'revert-far': 8, alert: 4, rearm: 8, 'stop-app': 4, 'part-app': 4 },
+  },
+  {
+    name: 'the end',
+    weight: 1,
+    phases: ['retired'],
+    likely: { advance: 20, approve: 8, revert: 3, rearm: 3 },
+  },
+  {
+    name: 'a restored store',
+    weight: 2,
+    phases: ['dual-write', 'shadow', 'ramp', 'promoted'],
+    likely: { advance: 20, backup: 6, restore: 4, rearm: 6, 'stop-app': 0.5, 'part-app': 0.5 },
+  },
+]
+
+/** Everything about a run that is decided before it begins. */
+export interface Scenario {
+  readonly theme: string
+  readonly phase: Phase
+  readonly apps: number
+  readonly keys: readonly string[]
+  readonly isolation: Isolation
+  readonly fence: boolean
+  readonly shadow: number
+  readonly autopilot: boolean
+  readonly worker: boolean
+  readonly rough: boolean
+  readonly keepsIds: boolean
+  readonly onLeaseExpired: readonly ('hold' | 'stop')[]
+  readonly onSecondaryFailure: 'repair' | 'fail'
+  readonly failing: number
+  readonly transactions: boolean
+  readonly pauseMs: readonly [number, number]
+  readonly slowChance: number
+  readonly actions: number
+  readonly actionMs: readonly [number, number]
+  readonly likely: Weights
+}
+
+export function drawScenario(random: Random): Scenario {
+  const theme = drawTheme(random)
+  const fence = random.chance(0.85)
+  return {
+    theme: theme.name,
+    phase: random.pick(theme.phases),
+    apps: random.chance(0.6) ? 2 : 3,
+    keys: ['k1', 'k2', 'k3'].slice(0, random.pick([1, 2, 2, 3])),
+    isolation: random.pick(['read committed', 'repeatable read', 'serializable']),
+    fence,
+    shadow: random.chance(0.3) ? 1 : 0,
+    autopilot: random.chance(0.15),
+    worker: random.chance(0.25),
+    rough: random.chance(0.25),
+    keepsIds: random.chance(0.5),
+    onLeaseExpired: [0, 1, 2].map(() => (random.chance(0.2) ? 'stop' : 'hold')),
+    onSecondaryFailure: random.chance(0.8) ? 'repair' : 'fail',
+    failing: random.chance(0.35) ? 0.06 : 0,
+    transactions: fence && random.chance(0.4),
+    pauseMs: random.pick([
+      [5, 30],
+      [15, 80],
+    ] as const),
+    slowChance: random.pick([0.02, 0.1]),
+    actions: 10 + random.below(16),
+    actionMs: random.pick([
+      [2, 40],
+      [10, 80],
+    ] as const),
+    likely: { ...EVERYWHERE, ...theme.likely },
+  }
+}
+
+function drawTheme(random: Random): Theme {
+  let left = random.next() * THEMES.reduce((sum, { weight }) => sum + weight, 0)
+  for (const theme of THEMES) {
+    left -= theme.weight
+    if (left < 0) return theme
+  }
+  return THEMES[0] as Theme
+}
+
+export function drawAction(random: Random, likely: Weights): Action {
+  const entries = Object.entries(likely) as [Action, number][]
+  let left = random.next() * entries.reduce((sum, [, weight]) => sum + weight, 0)
+  for (const [action, weight] of entries) {
+    left -= weight
+    if (left < 0) return action
+  }
+  return 'advance'
+}
