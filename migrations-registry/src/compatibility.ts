@@ -1,13 +1,18 @@
 import type { Routing } from './routing.ts'
-import { servedPaths, writtenPaths } from './routing.ts'
+import { servedPaths, WRITE_ROUTES } from './routing.ts'
 
 /**
  * Invariant I1: a path that a reader may be served from must be written by every writer. True where
  * reads under `reader` and writes under `writer` may happen at the same time.
+ *
+ * A write may fail in the path that does not lead: then it is acknowledged with its key queued for repair.
+ * So such a path counts as written only for a reader that asks for repairs first (I2).
  */
 export function readsAreWritten(reader: Routing, writer: Routing): boolean {
-  const written = writtenPaths(writer)
-  return servedPaths(reader).every((path) => written.includes(path))
+  const { leader, order } = WRITE_ROUTES[writer.write]
+  return servedPaths(reader).every(
+    (path) => path === leader || (order.includes(path) && reader.asks?.includes(path) === true),
+  )
 }
 
 /** True where instances under `a` and under `b` may be at work at the same time (I1, both ways). */

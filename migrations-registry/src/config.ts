@@ -10,11 +10,7 @@ import type { MigrationConfig } from './wire.ts'
  * key: in `ramp` that is new, and after a revert from `promoted` it is old, until the gate to `backfill`
  * has found no repair of old open.
  */
-export function guardedPaths(state: MigrationState): readonly Path[] {
-  if (state.phase === 'ramp' || state.phase === 'promoted') return ['new']
-  if (state.phase === 'dual-write' && state.from === 'promoted') return ['old']
-  return []
-}
+export const guardedPaths = (state: MigrationState): readonly Path[] => currentRouting('', state).asks ?? []
 
 /** What instances are told of a migration. */
 export function configOf(definition: MigrationDefinition, state: MigrationState): MigrationConfig {
@@ -29,7 +25,7 @@ export function configOf(definition: MigrationDefinition, state: MigrationState)
       routing.read.kind === 'fixed' ? routing.read : { ...routing.read, canary: [...routing.read.canary] },
     backfill: state.backfillOn && !state.paused,
     fenced: definition.fence && state.phase !== 'planned',
-    guarded: [...guardedPaths(state)],
+    guarded: [...(routing.asks ?? [])],
     shadow: {
       sample: definition.shadow.sample,
       concurrency: definition.shadow.concurrency,

@@ -6,7 +6,7 @@ import type { Effect, MigrationEvent, RevertCause, Transition, TransitionContext
 import type { Phase } from './phases.ts'
 import { PHASE_TABLE, phaseIndex } from './phases.ts'
 import { refuse } from './refusal.ts'
-import { NO_ROLLOUT, routingOf } from './routing.ts'
+import { askingForOld, NO_ROLLOUT, routingOf } from './routing.ts'
 import type { MigrationState, PendingRevert } from './state.ts'
 
 type RevertEvent = Extract<MigrationEvent, { type: 'revert' }>
@@ -159,12 +159,13 @@ function stepBack(
       'It is done by itself as soon as they are repaired and nothing older is in flight.',
     )
   }
-  const next = routingOf(
+  const ofPhase = routingOf(
     definition.id,
     to,
     NO_ROLLOUT,
     state.phase === 'retired' ? false : state.complete.old,
   )
+  const next = state.phase === 'promoted' ? askingForOld(ofPhase) : ofPhase
   const conflicts = conflictsWith(next, instances, state.history, state.minimum)
   if (conflicts.length > 0) {
     return refuse(

@@ -55,6 +55,8 @@ export type ReadRule =
 export interface Routing {
   readonly write: WriteVariant
   readonly read: ReadRule
+  /** Paths of which a served read first asks whether its key waits for repair. */
+  readonly asks?: readonly Path[]
 }
 
 export interface Rollout {
@@ -64,6 +66,8 @@ export interface Rollout {
   readonly share: number
   readonly canary: readonly string[]
 }
+
+const NEW: readonly Path[] = ['new']
 
 export const NO_ROLLOUT: Rollout = { step: -1, share: 0, canary: [] }
 
@@ -87,6 +91,7 @@ export function routingOf(migration: string, phase: Phase, rollout: Rollout, old
   if (phase === 'ramp') {
     return {
       write: 'dual-old',
+      asks: NEW,
       read: {
         kind: 'split',
         inside: 'new-shadow',
@@ -100,6 +105,8 @@ export function routingOf(migration: string, phase: Phase, rollout: Rollout, old
   if (phase === 'promoted') {
     return {
       write: 'dual-new',
+      // New leads; but writes of ramp, which may still be under way, queue repairs of new.
+      asks: NEW,
       read: { kind: 'fixed', variant: oldComplete ? 'new-shadow' : 'new' },
     }
   }
@@ -127,6 +134,20 @@ export function servedPaths({ read }: Routing): readonly Path[] {
 
 /** Paths that every write reaches (or queues for repair) under this routing. */
 export const writtenPaths = ({ write }: Routing): readonly Path[] => WRITE_ROUTES[write].order
+
+/**
+ * The routing of `dual-write` on the way back from `promoted`: new has led, so a write that failed in old is
+ * in new alone until its key is repaired.
+ */
+export const askingForOld = (routing: Routing): Routing => ({ ...routing, asks: ['old'] })
+
+/** A served path that is written and does not lead may be behind for keys that wait for repair: it is asked. */
+export function askingWhereBehind(routing: Routing): Routing {
+  const { leader, order } = WRITE_ROUTES[routing.write]
+  const behind = servedPaths(routing).filter((path) => path !== leader && order.includes(path))
+  const asks = unique([...(routing.asks ?? []), ...behind])
+  return asks.length === 0 ? routing : { ...routing, asks }
+}
 
 /** Paths for which an instance needs handlers under this routing: read, compared or written. */
 export function usedPaths(routing: Routing): readonly Path[] {

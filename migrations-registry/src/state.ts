@@ -1,7 +1,7 @@
 import type { EpochRecord } from './compatibility.ts'
 import type { Phase, WorkKind } from './phases.ts'
 import type { ReadVariant, Rollout, Routing, WriteVariant } from './routing.ts'
-import { NO_ROLLOUT, routingOf } from './routing.ts'
+import { askingForOld, askingWhereBehind, NO_ROLLOUT, routingOf } from './routing.ts'
 
 /** Times are Unix milliseconds throughout the domain. */
 export type Millis = number
@@ -71,12 +71,15 @@ export interface MigrationState {
 
 /** What the flags say now: those of the phase, with a person's overrides. */
 export function currentRouting(migration: string, state: MigrationState): Routing {
-  const routing = routingOf(migration, state.phase, state.rollout, state.complete.old)
+  const ofPhase = routingOf(migration, state.phase, state.rollout, state.complete.old)
+  const comesBack = state.phase === 'dual-write' && state.from === 'promoted'
+  const routing = comesBack ? askingForOld(ofPhase) : ofPhase
   const { read, write } = state.overrides
-  return {
+  return askingWhereBehind({
+    ...routing,
     write: write ?? routing.write,
     read: read === undefined ? routing.read : { kind: 'fixed', variant: read },
-  }
+  })
 }
 
 /** A migration as it is when it is registered: `planned`, epoch 1. */

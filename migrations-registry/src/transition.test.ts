@@ -153,7 +153,7 @@ describe('a revert', () => {
       expect(after.phase).toBe(to)
       expect(after.epoch).toBe(before.epoch + 1)
       expect(after.latch).toMatchObject({ reason: why.reason })
-      expect(currentRouting(definition.id, after)).toEqual({
+      expect(currentRouting(definition.id, after)).toMatchObject({
         write: 'dual-old',
         read: { kind: 'fixed', variant: 'old' },
       })
@@ -208,6 +208,7 @@ describe('a revert', () => {
     expect(currentRouting(definition.id, state)).toEqual({
       write: 'dual-new',
       read: { kind: 'fixed', variant: 'new' },
+      asks: ['new'],
     })
     expect(apply(state, revertBy(cause))).toMatchObject({ ok: false, refusal: { code: 'old-incomplete' } })
     state = must(state, workDone(state))

@@ -293,6 +293,22 @@ describe('a lost connection', () => {
     await expect(stopped.write('a')).rejects.toMatchObject({ code: 'lease-expired' })
     expect(await held.read('a')).toBe('old')
   })
+
+  it('comes back from a gap of its lease with the state of now, not with the one that it holds', async () => {
+    server.leaseMs = 50
+    server.heartbeatMs = 200
+    const holds = await joined()
+    const stops = await joined({ onLeaseExpired: 'stop', instance: 'stops' })
+    await Promise.all([paths(holds).write, paths(stops).write, holds.ready(), stops.ready()])
+    await waitFor(
+      () => server.received.registrations.filter(({ instance }) => instance === 'stops').length > 2,
+    )
+    // Each heartbeat of either comes after the end of its lease; only who stops then has to register anew.
+    await waitFor(() => server.received.heartbeats.length > 4)
+    expect(server.received.registrations.filter(({ instance }) => instance !== 'stops').length).toBeLessThan(
+      3,
+    )
+  })
 })
 
 describe('an instance that is dismissed', () => {

@@ -29,8 +29,8 @@ export function createReads(env: RouterEnv, runtime: MigrationRuntime): Call {
     clock,
     lease === undefined
       ? undefined
-      : () => {
-          if (lease.expired()) throw new LeaseExpiredError()
+      : (operation) => {
+          if (!lease.heldSince(operation.startedAt)) throw new LeaseExpiredError()
         },
   )
 

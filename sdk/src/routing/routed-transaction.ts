@@ -105,7 +105,10 @@ export class OpenTransaction implements RoutedTransaction<unknown> {
     const guarded = route.insteadOfRepair !== undefined
     const open = guarded && (await this.#handle.repairOpen(runtime.id, runtime.textOf(key), route.served))
     const path = open ? (route.insteadOfRepair ?? route.served) : route.served
-    return runtime.handler('read', path)(key, this.#handle.tx, ...args)
+    const value = await runtime.handler('read', path)(key, this.#handle.tx, ...args)
+    const startedAt = this.#pins.get(runtime)?.operation.startedAt ?? 0
+    if (this.#env.lease?.heldSince(startedAt) === false) throw new LeaseExpiredError()
+    return value
   }
 
   async #write(

@@ -1,6 +1,7 @@
 import type { Path } from '@switchback/migrations-registry'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Lease } from '../session/lease.ts'
 import type { MeasuredOperation } from '../telemetry/cell.ts'
 import type { Recorder } from '../telemetry/recorder.ts'
 
@@ -17,7 +18,7 @@ export interface RouterEnv {
   readonly log: Log
   readonly recorder: Recorder
   /** There only where the instance stops at the end of its lease. */
-  readonly lease: { expired(): boolean } | undefined
+  readonly lease: Pick<Lease, 'expired' | 'heldSince'> | undefined
   /** Fetches the present state and waits, for a bounded time, for an epoch after this one. */
   newer(migration: string, epoch: number): Promise<boolean>
 }

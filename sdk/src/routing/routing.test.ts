@@ -9,7 +9,8 @@ import {
   WRITE_VARIANTS,
 } from '@switchback/migrations-registry'
 import { describe, expect, it } from 'vitest'
-import { systemClock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { createLease } from '../session/lease.ts'
 import { createRecorder } from '../telemetry/recorder.ts'
 import { createMigration, runtimeOptionsOf, type UntypedOptions } from './create-migration.ts'
 import { MigrationRuntime } from './migration-runtime.ts'
@@ -23,7 +24,12 @@ const configOf = (epoch: number, more: Partial<MigrationConfig>): MigrationConfi
   ...more,
 })
 
-function router(options: Partial<UntypedOptions> = {}, instance = 'here', lease?: RouterEnv['lease']) {
+function router(
+  options: Partial<UntypedOptions> = {},
+  instance = 'here',
+  lease?: RouterEnv['lease'],
+  clock: Clock = systemClock,
+) {
   const calls: string[] = []
   const failures: SecondaryFailure[] = []
   const handler =
@@ -37,7 +43,7 @@ function router(options: Partial<UntypedOptions> = {}, instance = 'here', lease?
   const recorder = createRecorder()
   const env: RouterEnv = {
     instance,
-    clock: systemClock,
+    clock,
     random: () => 0,
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },
     recorder,
@@ -207,15 +213,38 @@ describe('routing without transactions', () => {
   })
 
   it('does not hand out what was read when the lease ended meanwhile', async () => {
-    let expired = false
-    const { migration } = router({ read: { old: async () => 'stale' } }, 'here', { expired: () => expired })
+    let now = 0
+    const clock: Clock = { now: () => now, after: () => () => undefined }
+    const lease = createLease(clock)
+    lease.renew(0, 10)
+    const { migration } = router({ read: { old: async () => 'stale' } }, 'here', lease, clock)
     const read = migration.read('k')
-    expired = true
+    now = 11
     await expect(read).rejects.toMatchObject({ code: 'lease-expired', retryable: true })
   })
 
+  it('does not hand out what was read across a gap of the lease, though it is held again', async () => {
+    let now = 0
+    const clock: Clock = { now: () => now, after: () => () => undefined }
+    const lease = createLease(clock)
+    lease.renew(0, 10)
+    let answer: (value: string) => void = () => undefined
+    const held = new Promise<string>((resolve) => {
+      answer = resolve
+    })
+    const { migration } = router({ read: { old: () => held } }, 'here', lease, clock)
+    const before = migration.read('k')
+    now = 50
+    // The fleet may have gone on by now.
+    lease.renew(50, 10)
+    const after = migration.read('k')
+    answer('stale')
+    await expect(before).rejects.toMatchObject({ code: 'lease-expired' })
+    await expect(after).resolves.toBe('stale')
+  })
+
   it('runs no handler after the end of the lease', async () => {
-    const { calls, migration } = router({}, 'here', { expired: () => true })
+    const { calls, migration } = router({}, 'here', { expired: () => true, heldSince: () => false })
     await expect(migration.read('k')).rejects.toMatchObject({ code: 'lease-expired' })
     await expect(migration.write('k')).rejects.toMatchObject({ code: 'lease-expired' })
     expect(calls).toEqual([])

@@ -6,14 +6,14 @@ import { endOperation, type Operation } from './epoch-ledger.ts'
 export type Settle = (operation: Operation, cell: Cell, result: unknown) => Promise<unknown>
 
 /** @param check called with every success, after the operation has ended; what it throws reaches the caller */
-export function createSettle(clock: Clock, check?: () => void): Settle {
+export function createSettle(clock: Clock, check?: (operation: Operation) => void): Settle {
   return (operation, cell, result) =>
     // A promise of the runtime's own is not wrapped again here.
     Promise.resolve(result).then(
       (value) => {
         recordSuccess(cell, clock.now() - operation.startedAt)
         endOperation(operation)
-        check?.()
+        check?.(operation)
         return value
       },
       (error: unknown) => {

@@ -6,6 +6,8 @@ export interface Lease {
   renew(sentAt: number, leaseMs: number): void
   /** No lease was ever held, or it is over. */
   expired(): boolean
+  /** Whether it has been held without a gap since then: in a gap the fleet may have gone on without us. */
+  heldSince(moment: number): boolean
   /** Milliseconds left; 0 where there are none. */
   left(): number
   /** The server does not count this instance any more. */
@@ -14,11 +16,14 @@ export interface Lease {
 
 export function createLease(clock: Clock): Lease {
   let until = Number.NEGATIVE_INFINITY
+  let since = Number.POSITIVE_INFINITY
   return {
     renew: (sentAt, leaseMs) => {
+      if (clock.now() >= until) since = clock.now()
       until = Math.max(until, sentAt + leaseMs)
     },
     expired: () => clock.now() >= until,
+    heldSince: (moment) => clock.now() < until && since <= moment,
     left: () => Math.max(0, until - clock.now()),
     lose: () => {
       until = Number.NEGATIVE_INFINITY

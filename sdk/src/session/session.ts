@@ -192,7 +192,11 @@ export function createSession(options: SessionOptions): Session {
     if (registered) {
       arm('heartbeat', everyMs, () => void heartbeat(everyMs))
       const answer = await ask('heartbeat', beat(), readHeartbeat, everyMs)
-      if (answer.ok) {
+      if (answer.ok && lease.expired() && options.onLeaseExpired === 'stop') {
+        // While the lease was over the fleet may have gone on without this instance: it comes back with the
+        // state of now, and not with the one that it holds.
+        void register()
+      } else if (answer.ok) {
         lease.renew(sentAt, answer.value.leaseMs)
         if (answer.value.revision > state.current.revision) void sync()
       } else if (LOST.has(answer.error.code)) lost(answer.error)

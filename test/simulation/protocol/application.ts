@@ -61,7 +61,7 @@ export class Application implements Speaker {
   }
 
   get atWork(): boolean {
-    return this.#options.process.up && this.#ready
+    return this.#options.process.up && this.#ready && !this.#closing
   }
 
   get halted(): boolean {
@@ -160,7 +160,7 @@ export class Application implements Speaker {
         },
       },
     })
-    const lie = mutant === undefined ? undefined : lies[mutant]
+    const lie = lieOf(mutant, () => this.#options.checker.oldestRead(this))
     const link = createSimLink({ network, process, endpoint, rough, again: [5, 60], lie })
     const newId = () => `${process.name}-${process.incarnation}-${++ids}`
     return (await createClient(settings, { link, newId })).client
@@ -222,6 +222,9 @@ export class Application implements Speaker {
       if (transactions && drawn > 0.92 && this.#port !== undefined) {
         const second = this.#op(random.pick(keys), 'put')
         await client.transaction(this.#port, async (open) => {
+          // A statement of one's own, which fixes what the transaction sees long before it is let in.
+          await open.db.look()
+          await process.delay(random.between(0, 15))
           const routed = migration.in(open)
           await routed.write(op.key, op)
           if (second.key > op.key) await routed.write(second.key, second)
@@ -252,19 +255,25 @@ type Positions = Readonly<Record<string, Position>>
 const positionsOf = (body: unknown): Positions | undefined =>
   typeof body === 'object' && body !== null && 'positions' in body ? (body.positions as Positions) : undefined
 
-const withPositions = (change: (position: Position) => Position) => (body: unknown) => {
-  const positions = positionsOf(body)
-  if (positions === undefined) return body
-  const changed = Object.entries(positions).map(([id, position]) => [id, change(position)])
-  return { ...(body as object), positions: Object.fromEntries(changed) }
-}
-
 /** What some mutants say of themselves. */
-const lies: Partial<Record<Mutant, (body: unknown) => unknown>> = {
-  'ack-without-drain': withPositions((position) => ({ ...position, drained: position.applied })),
-  'drain-forgets-open-transactions': withPositions((position) =>
-    position.oldest !== undefined && ['write', 'remove', 'transaction'].includes(position.oldest.kind)
-      ? { ...position, drained: position.applied }
-      : position,
-  ),
+function lieOf(
+  mutant: Mutant | undefined,
+  oldestRead: () => number | undefined,
+): ((body: unknown) => unknown) | undefined {
+  const drained: ((position: Position) => number) | undefined =
+    mutant === 'ack-without-drain'
+      ? ({ applied }) => applied
+      : mutant === 'drain-forgets-open-transactions'
+        ? ({ applied }) => Math.min(applied, oldestRead() ?? applied)
+        : undefined
+  if (drained === undefined) return undefined
+  return (body) => {
+    const positions = positionsOf(body)
+    if (positions === undefined) return body
+    const told = Object.entries(positions).map(([id, position]) => [
+      id,
+      { ...position, drained: drained(position) },
+    ])
+    return { ...(body as object), positions: Object.fromEntries(told) }
+  }
 }

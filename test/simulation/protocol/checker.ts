@@ -1,9 +1,9 @@
 import type { MigrationState, Path, Routing } from '@switchback/migrations-registry'
-import { guardedPaths, readsAreWritten, servedPaths, writtenPaths } from '@switchback/migrations-registry'
+import { readsAreWritten, servedPaths, writtenPaths } from '@switchback/migrations-registry'
 import type { Database } from '../database/database.ts'
 import { minimumSequence, REPAIRS, repairKey } from '../database/target.ts'
 import type { Transaction } from '../database/transaction.ts'
-import type { StoreContent } from './store.ts'
+import type { StoreContent } from './store-content.ts'
 import { MIGRATION, TABLES } from './tables.ts'
 import { Violation } from './violation.ts'
 
@@ -45,9 +45,7 @@ export interface SentWrite {
 
 interface EpochFacts {
   readonly routing: Routing
-  readonly guarded: readonly Path[]
   readonly fenced: boolean
-  readonly phase: string
 }
 
 /** Somebody who may read or write, and under which epoch. */
@@ -82,6 +80,8 @@ export class Checker {
   /** Set by the end of a backfill: from then on new is what old is, until somebody stops writing it. */
   #copied = false
   #state: MigrationState | undefined
+  /** Whether what the state says is of the present. */
+  #claims = true
   #dirty = true
 
   constructor(db: Database, note: (what: () => string) => void) {
@@ -112,13 +112,14 @@ export class Checker {
 
   /** What a restored store says is of the past, until it has been compared with the target. */
   restored(): void {
-    this.#state = undefined
+    this.#claims = false
     this.#copied = false
   }
 
   #entering(from: MigrationState | undefined, to: MigrationState): void {
     this.#dirty = true
     this.#state = to
+    this.#claims = true
     if (from === undefined || to.epoch !== from.epoch) {
       if (from !== undefined && to.epoch < from.epoch)
         throw new Violation('I6', `epoch ${to.epoch} follows ${from.epoch}`)
@@ -127,7 +128,7 @@ export class Checker {
       }
       for (const { epoch, routing, fenced } of to.history) {
         if (this.#epochs.has(epoch) && epoch !== to.epoch) continue
-        this.#epochs.set(epoch, { routing, fenced, guarded: guardedPaths(to), phase: to.phase })
+        this.#epochs.set(epoch, { routing, fenced })
       }
       this.#entered.add(to.epoch)
       const routing = this.#epochs.get(to.epoch)?.routing
@@ -192,6 +193,12 @@ export class Checker {
     )
   }
 
+  /** Epoch of the oldest read that is in flight in a process. */
+  oldestRead(app: Speaker): number | undefined {
+    const epochs = [...this.#reads].filter((read) => read.app === app).map(({ epoch }) => epoch)
+    return epochs.length === 0 ? undefined : Math.min(...epochs)
+  }
+
   readEnded(read: ReadOp): void {
     this.#reads.delete(read)
   }
@@ -208,6 +215,11 @@ export class Checker {
     if (entry === undefined)
       throw new Violation('I2', `${op.key} = ${op.value} is acknowledged and not there`)
     entry.acked = true
+  }
+
+  /** The target was killed: nothing that was open there can still commit. */
+  targetCrashed(): void {
+    this.#letIn.clear()
   }
 
   /** The process is gone, and what it had in flight with it. */
@@ -321,12 +333,13 @@ export class Checker {
       const facts = this.#epochs.get(epoch)
       if (facts === undefined) continue
       for (const path of servedPaths(facts.routing)) {
-        const asks = facts.guarded.includes(path) && writtenPaths(facts.routing).includes(other(path))
+        const asks =
+          facts.routing.asks?.includes(path) === true && writtenPaths(facts.routing).includes(other(path))
         const queued = asks ? 'read' : 'never'
         claims.set(`${path} ${queued}`, { path, queued, who: `${who} is served from under epoch ${epoch}` })
       }
     }
-    const state = this.#state
+    const state = this.#claims ? this.#state : undefined
     for (const path of ['old', 'new'] as const) {
       if (state?.complete[path] !== true) continue
       claims.set(`${path} known`, {

@@ -113,10 +113,15 @@ export async function reconcile(tools: CopyTools, order: WorkOrder, leader: Path
     )
     let standing = 0
     for (const difference of found) {
+      if (tools.mutant === 'mismatch-without-recheck') {
+        const value = difference[leader]
+        await persistently(tools, order.signal, (session) =>
+          copyValue(session, difference.key, leader, value),
+        )
+        continue
+      }
       const repaired = await persistently(tools, order.signal, (session) =>
-        tools.mutant === 'mismatch-without-recheck'
-          ? copyValue(session, difference.key, leader, difference[leader])
-          : inTransaction(session, 'read committed', () => repairKeyed(session, difference.key, leader)),
+        inTransaction(session, 'read committed', () => repairKeyed(session, difference.key, leader)),
       )
       if (repaired !== 'equal') standing++
     }

@@ -12,7 +12,8 @@ import type { Mutant } from './mutants.ts'
 import type { Registry } from './registry.ts'
 import { type Action, drawAction, type Scenario } from './scenario.ts'
 import type { SimServer } from './server.ts'
-import type { SimStore, StoreContent } from './store.ts'
+import type { SimStore } from './store.ts'
+import type { StoreContent } from './store-content.ts'
 import { FENCES, MIGRATION } from './tables.ts'
 import { Violation } from './violation.ts'
 
@@ -57,8 +58,8 @@ export class Operator {
     world.at(at + 250, () => this.#act('advance'))
   }
 
-  #act(action: Action): void {
-    const { world, network, server, worker, apps, db } = this.#o
+  #act(action: Action): unknown {
+    const { world, network, server, worker, apps, db, checker } = this.#o
     const { random } = world
     const app = random.pick(apps)
     this.#forgetTheDead()
@@ -115,6 +116,7 @@ export class Operator {
       case 'crash-target':
         if (!db.process.up) return
         db.crash()
+        checker.targetCrashed()
         return void world.at(random.between(5, 40), () => db.restart())
       case 'backup':
         this.#backup = this.#o.store.backup()
@@ -127,7 +129,7 @@ export class Operator {
   /** Short, or longer than a lease. */
   #duration(): number {
     const { random } = this.#o.world
-    return random.chance(0.5) ? random.between(5, 60) : random.between(300, 700)
+    return random.chance(0.5) ? random.between(5, 60) : random.between(300, 1_200)
   }
 
   #stop(app: Application): void {

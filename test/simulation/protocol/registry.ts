@@ -1,4 +1,4 @@
-import type { Heartbeat, InstanceFacts, Path, Position, Registration } from '@switchback/migrations-registry'
+import type { Heartbeat, Path, Position, Registration } from '@switchback/migrations-registry'
 import {
   type FleetRefusal,
   judgeForm,
@@ -8,55 +8,8 @@ import {
 } from '@switchback/server/protocol'
 import type { SimProcess } from '../world/process.ts'
 import type { World } from '../world/world.ts'
-import type { Draft, SimStore, StoreContent } from './store.ts'
-
-interface Stand extends Position {
-  readonly handlers: readonly Path[]
-  readonly fenced: boolean
-}
-
-/** One instance on the books. Times are the store's. */
-export interface InstanceRow {
-  readonly id: string
-  readonly incarnation: string
-  readonly app: string
-  readonly version: string
-  readonly onLeaseExpired: 'hold' | 'stop'
-  readonly lastSeen: number
-  readonly leaseUntil: number
-  readonly stands: Readonly<Record<string, Stand>>
-}
-
-/** What the gate is told of the registered instances; leases in terms of the asker's clock. */
-export function factsOf(
-  { instances, migrations }: StoreContent,
-  migration: string,
-  apps: readonly string[],
-  storeNow: number,
-  now: number,
-): readonly InstanceFacts[] {
-  const epoch = migrations.get(migration)?.state.epoch ?? 0
-  return [...instances.values()]
-    .filter((row) => row.stands[migration] !== undefined || apps.includes(row.app))
-    .map((row) => {
-      const stand = row.stands[migration]
-      // A position beyond the epoch is of another life of the migration.
-      const credible = stand !== undefined && stand.applied <= epoch ? stand : undefined
-      return {
-        id: row.id,
-        app: row.app,
-        version: row.version,
-        leaseUntil: now + (row.leaseUntil - storeNow),
-        lastSeen: now + (row.lastSeen - storeNow),
-        handlers: stand?.handlers ?? [],
-        fenced: stand?.fenced ?? false,
-        applied: credible?.applied ?? 0,
-        drained: credible?.drained ?? 0,
-        onLeaseExpired: row.onLeaseExpired,
-        ...(stand?.oldest === undefined ? {} : { oldest: stand.oldest }),
-      }
-    })
-}
+import type { Draft, SimStore } from './store.ts'
+import type { InstanceRow, Stand } from './store-content.ts'
 
 export type Refused = { readonly ok: false; readonly error: FleetRefusal }
 const refused = (error: FleetRefusal): Refused => ({ ok: false, error })

@@ -69,8 +69,8 @@ const THEMES: readonly Theme[] = [
   {
     name: 'stragglers',
     weight: 4,
-    phases: ['expanded', 'ramp', 'promoted'],
-    likely: { advance: 22, 'stop-app': 7, 'part-app': 5, revert: 0.5, 'revert-far': 1 },
+    phases: ['expanded', 'dual-write', 'ramp', 'promoted'],
+    likely: { advance: 22, 'stop-app': 5, 'part-app': 7, revert: 0.5, 'revert-far': 1 },
   },
   {
     name: 'the way back',

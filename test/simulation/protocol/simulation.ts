@@ -18,7 +18,8 @@ import { Registry } from './registry.ts'
 import { drawScenario, type Scenario } from './scenario.ts'
 import { SimServer } from './server.ts'
 import { defineMigration, stateAt } from './start-state.ts'
-import { SimStore, type StoreContent } from './store.ts'
+import { SimStore } from './store.ts'
+import type { StoreContent } from './store-content.ts'
 import { FENCES, MIGRATION, TABLES } from './tables.ts'
 import { TargetSchema } from './target-schema.ts'
 import { Violation } from './violation.ts'
@@ -114,7 +115,8 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
             ...shared,
             random: world.random.fork(),
             archive,
-            contractAllowed: () => contractRefusal(store.content, world.now),
+            state: () => store.content.migrations.get(MIGRATION)?.state,
+            contractRefusal: () => contractRefusal(store.content, world.now),
           },
           by,
         ),

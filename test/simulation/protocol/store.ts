@@ -1,14 +1,7 @@
 import type { ChangeRecord, PhaseStore, PhaseTx, StoredMigration } from '@switchback/server/protocol'
 import type { SimProcess } from '../world/process.ts'
 import type { World } from '../world/world.ts'
-import { factsOf, type InstanceRow } from './registry.ts'
-
-/** Everything that the store holds. Values are never changed in place, so a copy of the maps is a backup. */
-export interface StoreContent {
-  readonly migrations: ReadonlyMap<string, StoredMigration>
-  readonly instances: ReadonlyMap<string, InstanceRow>
-  readonly revision: number
-}
+import { factsOf, type InstanceRow, type StoreContent } from './store-content.ts'
 
 /** What is changed by one transaction; committed as a whole or not at all. */
 export interface Draft {

@@ -21,6 +21,8 @@ import type { TargetSchema } from './target-schema.ts'
 export interface AppTx {
   get(path: Path, key: string): Promise<Value>
   apply(path: Path, op: WriteOp): Promise<void>
+  /** A statement that has nothing to do with the migration. */
+  look(): Promise<void>
 }
 
 export interface PortOptions {
@@ -61,6 +63,11 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
           schema.require(path)
           return on.get(TABLES[path], key)
         },
+      ),
+    look: () =>
+      session.statement(
+        () => 'select something else',
+        () => undefined,
       ),
     apply: (path, op) =>
       session.statement(
@@ -177,6 +184,7 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
     reader: {
       get: (path, key) => alone((session) => txOf(session).get(path, key)),
       apply: () => Promise.reject(new Error('a reader does not write')),
+      look: () => Promise.reject(new Error('a reader looks at nothing else')),
     },
     retries: options.retries,
     begin: async (guard, savepoint) => {
