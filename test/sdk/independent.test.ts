@@ -129,6 +129,8 @@ describe('a write in independent mode', () => {
       code: 'repair-conflict',
       retryable: true,
     })
+    const promoted = routedTo(on, configOf(2, 'dual-new'), { ports: { old: pgTransaction(away) } })
+    await expect(promoted.migration.write('b', 'x')).rejects.toMatchObject({ code: 'repair-conflict' })
     expect(await bios(on)).toEqual({ old: { a: 'x' }, new: {} })
     await away.end()
   })
