@@ -12,6 +12,7 @@ const SUITES: Readonly<
   Record<string, () => Promise<{ run: (say: (line: string) => void) => Promise<SuiteResult> }>>
 > = {
   gate: () => import('./suites/gate.ts'),
+  lint: () => import('./suites/lint.ts'),
   router: () => import('./suites/router.ts'),
   transaction: () => import('./suites/transaction.ts'),
 }

@@ -10,6 +10,8 @@ export {
   type Target,
   type TargetOptions,
 } from './execution/target.ts'
+export type { Finding } from './lint/finding.ts'
+export { type LintResult, lintSql } from './lint/lint.ts'
 export {
   type BundledPostgres,
   type BundledPostgresOptions,

@@ -56,9 +56,9 @@ test(
     expect(await a.write(1, 'meanwhile')).toMatchObject({ refusals: [] })
     await fleet.advanceTo('shadow')
     await fleet.advanceTo('ramp', 1)
-    await fleet.advanceTo('promoted')
 
-    // A stale reader: the fence stops its writes and not its reads, so old must still be written for it.
+    // A stale reader: the fence stops its writes and not its reads. It serves old without asking for repairs, so
+    // old must go on leading.
     const stale = gateNames('instance-incompatible', 'may still serve reads')
     await fleet.drained('a', 'b')
     await fleet.until('the gate to name the reader', stale)
@@ -76,6 +76,7 @@ test(
     const late = await c.go()
     expect(late).toEqual({ type: 'written', refusals: ['SB001'] })
     expect(await noteOf(fleet, 1)).toEqual({ old: 'late', new: 'late' })
+    await fleet.advanceTo('promoted')
     await fleet.advanceTo('retired')
     expect(await c.write(1, 'retired')).toMatchObject({ refusals: [] })
     expect(await noteOf(fleet, 1)).toEqual({ old: 'late', new: 'retired' })

@@ -1,5 +1,6 @@
 import { columnDefIn, constraintIn, find, isSerial, keyOf, names } from './ast.ts'
 import { type Context, definedColumns } from './context.ts'
+import { ownIndex } from './known-indexes.ts'
 import { indexFor } from './safe-constraint.ts'
 import { isNumbered, isSmallInteger, lengthCheck, safeType } from './safe-types.ts'
 import type { Statement } from './script.ts'
@@ -48,15 +49,15 @@ function missingIndexes(statement: Statement, context: Context): readonly string
   const { node } = statement
   if (!('CreateStmt' in node) || node.CreateStmt.relation === undefined) return []
   const range = node.CreateStmt.relation
-  const known = new Set(keyColumns(statement).slice(0, 1))
   const after = { ...context, world: { ...context.world, tables: new Set([keyOf(range)]) } }
   const missing = (node.CreateStmt.tableElts ?? []).flatMap((element) => {
     const column = columnDefIn(element)
     const own = constraintIn(element)
     if (own?.contype === 'CONSTR_FOREIGN') return [names(own.fk_attrs)]
     if (column === undefined || find(column, 'CONSTR_FOREIGN') === undefined) return []
-    if (find(column, 'CONSTR_UNIQUE') !== undefined || known.has(column.colname ?? '')) return []
     return [[column.colname ?? '']]
   })
-  return missing.flatMap((columns) => indexFor(range, columns, after))
+  return missing
+    .filter((columns) => !ownIndex(node, columns))
+    .flatMap((columns) => indexFor(range, columns, after))
 }

@@ -133,13 +133,14 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
       // What was proven about the target was proven for the epoch that was read before.
       if (prepared !== undefined && from.epoch !== before.state.epoch) return 'moved'
       const facts = await factsOf(tx, migration, prepared?.asked ?? NOTHING_ASKED)
-      const blockers =
-        command.type === 'advance'
-          ? [
-              ...withoutForced(judgeGate(definition, from, facts).blockers, command.force),
-              ...(prepared?.fence ?? []),
-            ]
-          : []
+      let blockers: readonly Blocker[] = []
+      if (command.type === 'advance') {
+        const gate = judgeGate(definition, from, facts)
+        blockers = [...withoutForced(gate.blockers, command.force), ...(prepared?.fence ?? [])]
+        // The gate was closed when it was looked at before, so the fence has not been passed: a lease that has
+        // lapsed meanwhile opens it, and its instance could still write under an epoch that must be out of use.
+        if (blockers.length === 0 && gate.passFence !== prepared?.passed) return 'moved'
+      }
       const event = toEvent(command, actor, migration, {
         now: facts.now,
         instances: facts.instances,

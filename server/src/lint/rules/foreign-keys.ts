@@ -1,7 +1,8 @@
-import type { Constraint, Node } from 'libpg-query'
+import type { Node } from 'libpg-query'
 import { columnDefIn, constraintIn, constraintsOf, keyOf, names } from '../ast.ts'
 import { type Context, tableText } from '../context.ts'
 import type { Draft } from '../finding.ts'
+import { createsIndex, ownIndex } from '../known-indexes.ts'
 import type { Rule } from '../rule.ts'
 import { saferAlter } from '../safe-alter.ts'
 import { indexFor } from '../safe-constraint.ts'
@@ -55,10 +56,10 @@ alter table orders add constraint orders_user_id_fkey foreign key (user_id) refe
         : 'AlterTableStmt' in node
           ? node.AlterTableStmt.relation
           : undefined
-    const later = context.statements.slice(statement.index + 1)
+    const later = (): readonly Statement[] => context.statements.slice(statement.index + 1)
     return foreignKeysOf(node, statement, context).flatMap(({ columns, at }): readonly Draft[] => {
       if (range === undefined || indexFor(range, columns, context).length === 0) return []
-      if (ownIndex(node, columns) || later.some((next) => createsIndex(next.node, keyOf(range), columns)))
+      if (ownIndex(node, columns) || later().some((next) => createsIndex(next.node, keyOf(range), columns)))
         return []
       return [
         {
@@ -69,30 +70,6 @@ alter table orders add constraint orders_user_id_fkey foreign key (user_id) refe
       ]
     })
   },
-}
-
-const createsIndex = (node: Node, table: string, columns: readonly string[]): boolean => {
-  if (!('IndexStmt' in node) || keyOf(node.IndexStmt.relation) !== table) return false
-  const first = (node.IndexStmt.indexParams ?? []).slice(0, columns.length)
-  const own = first.map((param) => ('IndexElem' in param ? (param.IndexElem.name ?? '()') : '()'))
-  return own.sort().join() === [...columns].sort().join()
-}
-
-/** A key of the same CREATE TABLE that begins with the columns. */
-function ownIndex(node: Node, columns: readonly string[]): boolean {
-  if (!('CreateStmt' in node)) return false
-  return (node.CreateStmt.tableElts ?? []).some((element) => {
-    const column = columnDefIn(element)
-    const own = constraintIn(element)
-    const keys = (constraint: Constraint): boolean =>
-      constraint.contype === 'CONSTR_PRIMARY' || constraint.contype === 'CONSTR_UNIQUE'
-    if (own !== undefined) {
-      const first = names(own.keys).slice(0, columns.length)
-      return keys(own) && [...first].sort().join() === [...columns].sort().join()
-    }
-    if (column === undefined || columns.length !== 1) return false
-    return column.colname === columns[0] && constraintsOf(column).some(keys)
-  })
 }
 
 export const foreignKeyRules: readonly Rule[] = [foreignKeyWithoutIndex]

@@ -65,6 +65,7 @@ const KINDS: Readonly<Record<string, string>> = {
   OBJECT_DOMAIN: 'domain',
   OBJECT_FUNCTION: 'function',
   OBJECT_PROCEDURE: 'procedure',
+  OBJECT_EXTENSION: 'extension',
 }
 
 /** The kind of object that a DROP is about, where instances can speak of it. */
@@ -81,6 +82,9 @@ const dropObject: Rule = {
   peers: [],
   check: ({ node }, context) => {
     const kind = droppedKind(node)
+    if ('DropOwnedStmt' in node) {
+      return [{ message: 'Everything that the role owns would be gone, whatever it is and whoever uses it.' }]
+    }
     if (!isExpand(context) || kind === undefined) return []
     const inUse = droppedKeys(node).filter(
       (key) => !context.world.objects.has(key) && !context.world.tables.has(key),

@@ -1,5 +1,5 @@
 import type { Node, RangeVar } from 'libpg-query'
-import { keyOf } from '../ast.ts'
+import { commandsOf, keyOf } from '../ast.ts'
 import { alterationsInUse, type Context, isNew, tableText } from '../context.ts'
 import { type Draft, lock } from '../finding.ts'
 import type { Rule } from '../rule.ts'
@@ -71,6 +71,12 @@ const rewriteTable: Rule = {
         ? (rels.length === 0 ? [undefined] : rels).flatMap((range) => found(range, 'VACUUM FULL'))
         : []
     }
+    if ('AlterTableMoveAllStmt' in node) return found(undefined, 'SET TABLESPACE')
+    if ('AlterTableStmt' in node && node.AlterTableStmt.objtype !== 'OBJECT_TABLE') {
+      // An index or a materialized view, which others read as well.
+      const moves = commandsOf(node).some(({ subtype }) => subtype === 'AT_SetTableSpace')
+      return moves ? found(node.AlterTableStmt.relation, 'SET TABLESPACE') : []
+    }
     return alterationsInUse(statement, context).flatMap(({ command, range, span }) => {
       const what = REWRITES[command.subtype ?? '']
       return what === undefined
@@ -113,6 +119,14 @@ const readsOthers = (from: readonly Node[] | undefined, context: Context): Range
     })
     .find((range) => !isNew(context, range))
 
+/** Nodes of some kinds wherever they are in a statement: a WITH may hold what changes rows. */
+function nodesIn(value: unknown, ...kinds: readonly string[]): readonly Node[] {
+  if (Array.isArray(value)) return value.flatMap((item) => nodesIn(item, ...kinds))
+  if (typeof value !== 'object' || value === null) return []
+  const own = kinds.some((kind) => kind in value) ? [value as Node] : []
+  return [...own, ...Object.values(value).flatMap((inner) => nodesIn(inner, ...kinds))]
+}
+
 const bulkData: Rule = {
   id: 'bulk-data',
   severity: 'error',
@@ -127,12 +141,16 @@ const bulkData: Rule = {
       isNew(context, range)
         ? []
         : [{ message: `${what} of ${tableText(range)} in one transaction; the backfill does so in chunks.` }]
-    if ('UpdateStmt' in node && node.UpdateStmt.whereClause === undefined) {
-      return all(node.UpdateStmt.relation, 'This changes every row')
-    }
-    if ('DeleteStmt' in node && node.DeleteStmt.whereClause === undefined) {
-      return all(node.DeleteStmt.relation, 'This deletes every row')
-    }
+    const changes = nodesIn(node, 'UpdateStmt', 'DeleteStmt').flatMap((change) => {
+      if ('UpdateStmt' in change && change.UpdateStmt.whereClause === undefined) {
+        return all(change.UpdateStmt.relation, 'This changes every row')
+      }
+      if ('DeleteStmt' in change && change.DeleteStmt.whereClause === undefined) {
+        return all(change.DeleteStmt.relation, 'This deletes every row')
+      }
+      return []
+    })
+    if (changes.length > 0) return changes
     const query =
       'InsertStmt' in node
         ? node.InsertStmt.selectStmt

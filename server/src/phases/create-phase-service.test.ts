@@ -1,0 +1,88 @@
+import type { InstanceFacts, MigrationState } from '@switchback/migrations-registry'
+import { definitionSchema, initialState } from '@switchback/migrations-registry'
+import { expect, it } from 'vitest'
+import { createPhaseService } from './create-phase-service.ts'
+import type { StoredMigration } from './phase-service.ts'
+import type { PhaseStore, PhaseTx } from './phase-store.ts'
+
+const definition = definitionSchema.parse({
+  id: 'm',
+  title: 't',
+  copy: { from: 'a', to: 'b', key: { id: 'id' }, columns: { c: 'c' } },
+})
+const dualWrite: MigrationState = {
+  ...initialState('m', 0),
+  phase: 'dual-write',
+  epoch: 3,
+  history: [2, 3].map((epoch) => ({
+    epoch,
+    routing: { write: 'dual-old', asks: [], read: { kind: 'fixed', variant: 'old' } },
+    fenced: true,
+  })),
+}
+const straggler = (leaseUntil: number): InstanceFacts => ({
+  id: 'a',
+  app: 'app',
+  version: '1',
+  leaseUntil,
+  lastSeen: 0,
+  handlers: ['old', 'new'],
+  onLeaseExpired: 'hold',
+  applied: 2,
+  drained: 2,
+  fenced: true,
+})
+
+/** A store with one migration, in which the lease of its one instance lapses after it was looked at once. */
+function storeWithLapse(): { store: PhaseStore; saved: () => MigrationState } {
+  let migration: StoredMigration = {
+    definition,
+    sql: { expand: '' },
+    source: '',
+    checksum: '',
+    state: dualWrite,
+    revision: 1,
+  }
+  let asked = 0
+  const tx: PhaseTx = {
+    lock: async () => migration,
+    claim: async () => {},
+    instances: async () => [straggler(asked++ === 0 ? 1_000_000 : 1)],
+    phasesOf: async () => new Map(),
+    record: async () => migration.revision + 1,
+    save: async (_id, state, revision) => {
+      migration = { ...migration, state, revision }
+    },
+    insert: async () => {},
+    openIncident: async () => {},
+    noteIncident: async () => {},
+  }
+  return {
+    store: { list: async () => [migration], find: async () => migration, tx: (work) => work(tx) },
+    saved: () => migration.state,
+  }
+}
+
+it('never takes a step without having passed the fence, also where the gate opens between two looks', async () => {
+  const { store, saved } = storeWithLapse()
+  const passed: number[] = []
+  const phases = createPhaseService({
+    store,
+    clock: () => 5000,
+    newId: (prefix) => prefix,
+    target: {
+      repairs: async () => ({ old: 0, new: 0 }),
+      failedRows: async () => 0,
+      passFence: async (_migration, epoch) => {
+        passed.push(epoch)
+        return []
+      },
+    },
+    announce: () => {},
+  })
+  // Closed at the first look: the instance is live and has not drained. Open in the transaction: it has lapsed,
+  // and only the fence keeps its writes out.
+  expect(await phases.command('m', { type: 'advance' }, { name: 'ann' })).toMatchObject({ ok: true })
+  expect(saved()).toMatchObject({ phase: 'backfill', epoch: 4, minimum: 3 })
+  expect(passed).toEqual([3])
+})

@@ -1,0 +1,2 @@
+-- expect: drop-table at 2:1
+drop table "ab";
