@@ -129,6 +129,8 @@ describe('a write in independent mode', () => {
       code: 'repair-conflict',
       retryable: true,
     })
+    const promoted = routedTo(on, configOf(2, 'dual-new'), { ports: { old: pgTransaction(away) } })
+    await expect(promoted.migration.write('b', 'x')).rejects.toMatchObject({ code: 'repair-conflict' })
     expect(await bios(on)).toEqual({ old: { a: 'x' }, new: {} })
     await away.end()
   })
@@ -205,9 +207,12 @@ describe('writes of one key', () => {
     const writing = first.migration.write('a', 'first')
     await gap.reached
     const after = late.migration.write('a', 'last')
-    await lockWaiters(on[second].pool, 1)
-    gap.release()
-    await Promise.all([writing, after])
+    try {
+      await lockWaiters(on[second].pool, 1)
+    } finally {
+      gap.release()
+      await Promise.all([writing, after])
+    }
     expect(await bios(on)).toEqual({ old: { a: 'last' }, new: { a: 'last' } })
   })
 

@@ -51,8 +51,9 @@ export async function openHalves(ports: Independent<unknown>, plan: Plan, key: s
     if (behind('old') && behind('new')) {
       throw conflict('each path of this key is behind in what the other one has')
     }
-    // Guarded is the path that may be behind; only the database that does not answer knows for which keys.
-    if (lost !== undefined && plan.config.guarded.includes(leader)) {
+    // Only the database that does not answer knows for which keys the leader is behind. Old is behind for some
+    // only where its reads are guarded; new has always followed before it led.
+    if (lost !== undefined && (leader === 'new' || plan.config.guarded.includes(leader))) {
       throw conflict(
         'the database of the other path does not answer, and knows if the leader is behind',
         lost,

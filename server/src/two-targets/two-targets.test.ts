@@ -170,6 +170,44 @@ const dying = (pool: pg.Pool, by: pg.Pool): HalfPort<Tx> => {
   }
 }
 
+/** Until somebody waits for a lock in this database; both are on one server. */
+const somebodyWaits = (pool: pg.Pool): Promise<boolean> =>
+  waitFor(async () => {
+    const waits = await rowsOf(
+      pool,
+      `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+    )
+    return waits.length > 0
+  })
+
+/** An instance that stops between the commit of old and that of new, until it is let go on. */
+function slowInstance(config: MigrationConfig) {
+  let letGo = (): void => undefined
+  let arrived = (): void => undefined
+  const reached = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  const free = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  const port = pgTransaction(fresh)
+  const slow: HalfPort<Tx> = {
+    ...port,
+    beginHalf: async (guard, question) => {
+      const half = await port.beginHalf(guard, question)
+      return {
+        ...half,
+        commit: async () => {
+          arrived()
+          await free
+          return half.commit()
+        },
+      }
+    },
+  }
+  return { ...instance(config, { new: slow }), reached, letGo: () => letGo() }
+}
+
 test('the new table may be in another database, and not in the same under two names', () => {
   expect(definition().copy?.toTarget).toBe('analytics')
   const result = definitionSchema.safeParse({ ...input(), target: 'analytics' })
@@ -280,14 +318,14 @@ test('a range is locked in old until its rows are in new: a writer in between is
   const blocker = await fresh.connect()
   await blocker.query(`begin; insert into profiles values (20, 'held', '[]', now())`)
   const copying = execution.run('backfill', order())
-  await waitFor(async () => (await rowsOf(fresh, 'select from pg_locks where not granted')).length > 0)
+  await somebodyWaits(fresh)
   const { migration } = instance(configOf(3, 'dual-old'))
-  const writing = migration.write('10', 'written meanwhile')
-  await waitFor(async () => (await rowsOf(old, 'select from pg_locks where not granted')).length > 0)
+  const writing = migration.write('30', 'written meanwhile')
+  await somebodyWaits(old)
   await blocker.query('rollback')
   blocker.release()
   await Promise.all([copying, writing])
-  expect(await rowsOf(fresh, 'select bio from profiles where user_id = 10')).toEqual([
+  expect(await rowsOf(fresh, 'select bio from profiles where user_id = 30')).toEqual([
     { bio: 'written meanwhile' },
   ])
   expect(await execution.run('verify', order())).toMatchObject({ divergences: 0, detail: { repaired: 0 } })
@@ -395,42 +433,43 @@ test('the gate names what a death between the databases left, and opens when it 
 test('a repair waits for a write in progress, which holds the key in the other database', async () => {
   await addUsers(1)
   await execution.run('backfill', order())
-  let commit = (): void => undefined
-  let reached = (): void => undefined
-  const gap = new Promise<void>((resolve) => {
-    reached = resolve
-  })
-  const free = new Promise<void>((resolve) => {
-    commit = resolve
-  })
-  const port = pgTransaction(fresh)
-  const slow: HalfPort<Tx> = {
-    ...port,
-    beginHalf: async (guard, question) => {
-      const half = await port.beginHalf(guard, question)
-      return {
-        ...half,
-        commit: async () => {
-          reached()
-          await free
-          return half.commit()
-        },
-      }
-    },
-  }
-  const { migration, runtime } = instance(configOf(5, 'dual-old'), { new: slow })
+  const { migration, runtime, reached, letGo } = slowInstance(configOf(5, 'dual-old'))
   const writing = migration.write('1', 'slow')
-  await gap
+  await reached
   // Taken for dead, though it is not.
   await old.query(`update switchback.intents set written_at = written_at - interval '1 minute'`)
   expect(await execution.repairSome(definition(), 10)).toBe(0)
   expect(await execution.repairs(ID)).toEqual({ old: 0, new: 1 })
-  commit()
+  letGo()
   await writing
   await runtime.ledger.untilIdle()
   expect(await execution.repairSome(definition(), 10)).toBe(1)
   expect(await execution.repairs(ID)).toEqual({ old: 0, new: 0 })
   expect(await rowsOf(fresh, 'select bio from profiles')).toEqual([{ bio: 'slow' }])
+})
+
+test.each(['old', 'new'] as const)('a repair waits for whoever holds the key in %s alone', async (path) => {
+  await addUsers(1)
+  await old.query(`select switchback.queue_repair('${ID}', '1', 'new', 3, 'x')`)
+  const holder = await (path === 'old' ? old : fresh).connect()
+  await holder.query(`begin; select switchback.lock_key('${ID}', '1')`)
+  expect(await execution.repairSome(definition(), 10)).toBe(0)
+  await holder.query('rollback')
+  holder.release()
+  expect(await execution.repairSome(definition(), 10)).toBe(1)
+})
+
+test('a write in progress is no difference: verification waits for it under the locks', async () => {
+  await addUsers(5)
+  await execution.run('backfill', order())
+  const { migration, reached, letGo } = slowInstance(configOf(3, 'dual-old'))
+  const writing = migration.write('3', 'half way')
+  await reached
+  const verifying = execution.run('verify', order())
+  await somebodyWaits(fresh)
+  letGo()
+  await writing
+  expect(await verifying).toMatchObject({ divergences: 0, detail: { repaired: 0, passes: 1 } })
 })
 
 test('a repair whose copy cannot be committed stays queued', async () => {
