@@ -37,6 +37,8 @@ export interface RunningServer {
 const ALERT_LOOK_MS = 1000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
+/** A fleet that comes back knocks all at once; the system may allow less. */
+const BACKLOG = 4096
 
 /** Starts a server: the store, the fleet, the engine, the API and the sockets. */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
@@ -150,7 +152,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     if (config.migrationsDir !== undefined) await registerFolder(config.migrationsDir, phases, log)
 
-    httpServer.listen(config.port, config.host)
+    httpServer.listen({ port: config.port, host: config.host, backlog: BACKLOG })
     await once(httpServer, 'listening')
     inbox.start()
     engine.wake()
