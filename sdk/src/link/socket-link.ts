@@ -1,7 +1,6 @@
 import type { ClientToServer, ServerToClient } from '@switchback/migrations-registry'
 import { io, type Socket } from 'socket.io-client'
 import type { Cancel, Clock } from '../clock.ts'
-import { messageOf } from '../error.ts'
 import { backoff, MAX_BACKOFF_MS } from './backoff.ts'
 import type { Link, LinkListener, LinkRefusal } from './link.ts'
 
@@ -89,8 +88,12 @@ function refusalOf(error: Error): LinkRefusal {
     return { code: String(data.code), message, retryable }
   }
   const description: unknown = 'description' in error ? error.description : undefined
-  const detail = typeof description === 'object' && description !== null && 'message' in description
-  const message = detail ? `${error.message}: ${messageOf(description)}` : error.message
+  // An event and no Error, though it tells as much.
+  const detail =
+    typeof description === 'object' && description !== null && 'message' in description
+      ? `: ${description.message}`
+      : ''
+  const message = `${error.message}${detail}`
   const status = /Unexpected server response: (401|403)/.exec(message)?.[1]
   return status === undefined
     ? { code: 'unreachable', message, retryable: true }

@@ -40,6 +40,8 @@ const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
+/** A fleet that comes back knocks all at once; the system may allow less. */
+const BACKLOG = 4096
 
 /** Starts a server: the store, the fleet, the engine, the API and the sockets. */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
@@ -154,7 +156,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     if (config.migrationsDir !== undefined) await registerFolder(config.migrationsDir, phases, log)
 
     await Promise.race([engine.firstLook(), sleep(FIRST_LOOK_MS, undefined, { ref: false })])
-    httpServer.listen(config.port, config.host)
+    httpServer.listen({ port: config.port, host: config.host, backlog: BACKLOG })
     await once(httpServer, 'listening')
     inbox.start()
     engine.wake()

@@ -39,6 +39,8 @@ export interface HeartbeatsOptions {
 /** Shortest time between two flushes: while positions change, and while leases are merely renewed. */
 const CHANGES_MS = 20
 const LEASES_MS = 500
+/** Answers given in one turn of the event loop: thousands in a row would keep everybody else waiting. */
+const ANSWERS = 200
 
 /** The length tells where one ends and the other begins, whatever they are made of. */
 const keyOf = (instance: string, incarnation: string): string =>
@@ -88,16 +90,21 @@ export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
       const stored = await storeBeats(options.db, beats, options)
       const now = monotonic()
       const refused = new Map(stored.refused.map((r) => [keyOf(r.instance, r.incarnation), r.why]))
+      // In one go: what is known must not be older than a registration that comes while answers are given.
       for (const [key, entry] of batch) {
-        const why = refused.get(key)
-        if (why === undefined) remember(key, entry.positions, now)
-        else known.delete(key)
-        const answer: Answer =
-          why === undefined ? { ok: true, value: { leaseMs } } : { ok: false, error: REFUSALS[why] }
-        for (const resolve of entry.resolve) resolve(answer)
+        if (refused.has(key)) known.delete(key)
+        else remember(key, entry.positions, now)
       }
       prune(now)
       options.onStored(stored, lastFlush, now)
+      let answered = 0
+      for (const [key, entry] of batch) {
+        const why = refused.get(key)
+        const answer: Answer =
+          why === undefined ? { ok: true, value: { leaseMs } } : { ok: false, error: REFUSALS[why] }
+        for (const resolve of entry.resolve) resolve(answer)
+        if (++answered % ANSWERS === 0) await new Promise((resolve) => setImmediate(resolve))
+      }
     } catch (error) {
       options.onError(error)
       for (const entry of batch.values()) {

@@ -47,7 +47,7 @@ interface Running {
   readonly measured: { instance: { id: string }; telemetry: Telemetry }[]
 }
 
-async function start(on: Db = db): Promise<Running> {
+async function start(on: Db = db, more: { readonly maxJoining?: number } = {}): Promise<Running> {
   const httpServer: Server = createServer((_, response) => response.end('other'))
   const revisions = await createRevisions({ db, log, pollMs: 20 })
   const fleet = createFleet({ db, clock: Date.now, server: 's', log, announce: revisions.announce })
@@ -61,6 +61,7 @@ async function start(on: Db = db): Promise<Running> {
     revisions,
     telemetry: (instance, telemetry) => measured.push({ instance, telemetry }),
     log,
+    ...more,
   })
   await new Promise<void>((resolve) => httpServer.listen(0, '127.0.0.1', resolve))
   open.push(async () => {
@@ -150,6 +151,35 @@ describe('connecting', () => {
     const { url } = await start()
     expect(await (await fetch(url)).text()).toBe('other')
     expect((await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).status).toBe(400)
+  })
+
+  test('more than can be served at the same time are told at once to come again, and then get in', async () => {
+    const { url } = await start(db, { maxJoining: 2 })
+    const [first, second] = [connect(url), connect(url)]
+    await waitFor(() => first.connected && second.connected)
+    // Neither has registered yet, so nobody else is let in; the refusal is one that may pass.
+    const refusal = new Promise<string>((resolve) => {
+      const third = connect(url)
+      third.on('connect_error', (error) => {
+        const { description } = error as { description?: { message?: string } }
+        resolve(`${error.message} ${description?.message}`)
+      })
+    })
+    expect(await refusal).toContain('Unexpected server response: 503')
+    await ask(first, 'register', registration())
+    const fourth = connect(url)
+    await waitFor(() => fourth.connected)
+    fourth.disconnect()
+    second.disconnect()
+    // Who goes away makes room as well.
+    const others = await waitFor(async () => {
+      const one = connect(url)
+      await new Promise<void>((resolve) => {
+        one.once('connect', resolve).once('connect_error', () => resolve())
+      })
+      return one.connected
+    })
+    expect(others).toBe(true)
   })
 
   test('a token that is revoked ends its connections', async () => {

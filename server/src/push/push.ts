@@ -3,6 +3,7 @@ import type { ServerToClient, Telemetry } from '@switchback/migrations-registry'
 import { type DefaultEventsMap, type Namespace, Server } from 'socket.io'
 import type { Queryable } from '../db/db.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
+import { createAdmission } from './admission.ts'
 import { type Authenticate, requireRole, tokenOf } from './authentication.ts'
 import { type Cursor, type News, readCursor, readNews } from './changes.ts'
 import { createConsoleNamespace, type ServerToConsole, type WorkUpdate } from './console-namespace.ts'
@@ -21,6 +22,8 @@ export interface PushOptions {
   readonly telemetry: (instance: ConnectedInstance, telemetry: Telemetry) => void
   readonly log: { warn(detail: object, message: string): void }
   readonly monotonic?: () => number
+  /** Connections that may be on their way in at the same time. */
+  readonly maxJoining?: number
 }
 
 export interface Push {
@@ -49,7 +52,10 @@ const RECHECK_MS = 60_000
 export async function createPush(options: PushOptions): Promise<Push> {
   const { db, revisions, auth, log, monotonic = () => performance.now() } = options
   let cursor: Cursor = await readCursor(db)
+  const { maxJoining: max } = options
+  const admission = createAdmission({ monotonic, ...(max === undefined ? {} : { max }) })
   const io = new Server(options.httpServer, {
+    allowRequest: admission.allow,
     transports: ['websocket'],
     perMessageDeflate: false,
     maxHttpBufferSize: MAX_MESSAGE_BYTES,
@@ -64,8 +70,10 @@ export async function createPush(options: PushOptions): Promise<Push> {
     ...options,
     namespace: sdkNamespace,
     monotonic,
+    joined: (socket) => admission.done(socket.request),
     broadcast: () => cursor.content,
   })
+  consoleNamespace.on('connection', (socket) => admission.done(socket.request))
   const console = createConsoleNamespace(consoleNamespace)
 
   let stopped = false

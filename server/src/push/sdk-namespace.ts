@@ -25,6 +25,8 @@ export interface ConnectedInstance {
   readonly version: string
 }
 
+type SdkSocket = Socket<DefaultEventsMap, ServerToClient>
+
 export interface SdkNamespaceOptions {
   readonly namespace: Namespace<DefaultEventsMap, ServerToClient>
   readonly fleet: Pick<Fleet, 'register' | 'heartbeat' | 'goodbye'>
@@ -33,11 +35,11 @@ export interface SdkNamespaceOptions {
   readonly telemetry: (instance: ConnectedInstance, telemetry: Telemetry) => void
   readonly log: { warn(detail: object, message: string): void }
   readonly monotonic: () => number
+  /** Told when a connection has got what it came for, or a refusal. */
+  readonly joined: (socket: SdkSocket) => void
   /** Revision up to which changes have been broadcast. */
   readonly broadcast: () => number
 }
-
-type SdkSocket = Socket<DefaultEventsMap, ServerToClient>
 
 const ROOM = 'instances'
 const roomOf = (instance: string): string => `instance:${instance}`
@@ -87,6 +89,7 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
     const rate = createMessageRate(options.monotonic)
     /** Who was refused because the id is taken may still say goodbye. */
     let claimed: ConnectedInstance | undefined
+    let isJoined = false
 
     function on<Body, Value>(
       event: string,
@@ -107,10 +110,16 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
           answer(refused({ code: 'bad-message', message, retryable: false }))
           return
         }
-        run(parsed.data).then(answer, (error: unknown) => {
-          log.warn({ err: error, event }, 'a message could not be answered')
-          answer(refused(FAILED))
-        })
+        run(parsed.data)
+          .catch((error: unknown) => {
+            log.warn({ err: error, event }, 'a message could not be answered')
+            return refused(FAILED)
+          })
+          .then((result) => {
+            answer(result)
+            if (!isJoined) options.joined(socket)
+            isJoined = true
+          })
       })
     }
 
