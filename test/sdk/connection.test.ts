@@ -300,10 +300,14 @@ describe('a lost connection', () => {
     const holds = await joined()
     const stops = await joined({ onLeaseExpired: 'stop', instance: 'stops' })
     await Promise.all([paths(holds).write, paths(stops).write, holds.ready(), stops.ready()])
-    await waitFor(() => server.received.registrations.filter(({ instance }) => instance === 'stops').length > 2)
+    await waitFor(
+      () => server.received.registrations.filter(({ instance }) => instance === 'stops').length > 2,
+    )
     // Each heartbeat of either comes after the end of its lease; only who stops then has to register anew.
     await waitFor(() => server.received.heartbeats.length > 4)
-    expect(server.received.registrations.filter(({ instance }) => instance !== 'stops').length).toBeLessThan(3)
+    expect(server.received.registrations.filter(({ instance }) => instance !== 'stops').length).toBeLessThan(
+      3,
+    )
   })
 })
 

@@ -69,7 +69,7 @@ async function main(): Promise<number> {
   if (values.json) print(JSON.stringify(summary))
   else print(`${seeds} seeds, ${steps} steps, ${failed.length} violations, ${(ms / 1000).toFixed(1)} s`)
   const expected = mutant !== undefined && one === undefined
-  return expected === (failed.length > 0) ? 0 : 1
+  return expected === failed.length > 0 ? 0 : 1
 }
 
 /** A seed, or a number of them. */

@@ -1,4 +1,9 @@
-import type { MigrationDefinition, MigrationSql, MigrationState, WorkKind } from '@switchback/migrations-registry'
+import type {
+  MigrationDefinition,
+  MigrationSql,
+  MigrationState,
+  WorkKind,
+} from '@switchback/migrations-registry'
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
 /** One piece of database work, as the engine hands it out. */

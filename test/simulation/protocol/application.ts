@@ -253,9 +253,7 @@ export function resetValues(): void {
 type Positions = Readonly<Record<string, Position>>
 
 const positionsOf = (body: unknown): Positions | undefined =>
-  typeof body === 'object' && body !== null && 'positions' in body
-    ? (body.positions as Positions)
-    : undefined
+  typeof body === 'object' && body !== null && 'positions' in body ? (body.positions as Positions) : undefined
 
 /** What some mutants say of themselves. */
 function lieOf(

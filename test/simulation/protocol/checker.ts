@@ -212,7 +212,8 @@ export class Checker {
       return
     }
     const entry = this.#entries(op.key).find(({ value }) => value === op.value)
-    if (entry === undefined) throw new Violation('I2', `${op.key} = ${op.value} is acknowledged and not there`)
+    if (entry === undefined)
+      throw new Violation('I2', `${op.key} = ${op.value} is acknowledged and not there`)
     entry.acked = true
   }
 
@@ -231,7 +232,10 @@ export class Checker {
   workStarts(kind: string, epoch: number): void {
     for (const { epoch: writes, who } of this.#writers()) {
       if (writes >= epoch) continue
-      throw new Violation('I3', `${kind} of epoch ${epoch} begins while ${who} may write under epoch ${writes}`)
+      throw new Violation(
+        'I3',
+        `${kind} of epoch ${epoch} begins while ${who} may write under epoch ${writes}`,
+      )
     }
   }
 
@@ -329,7 +333,8 @@ export class Checker {
       const facts = this.#epochs.get(epoch)
       if (facts === undefined) continue
       for (const path of servedPaths(facts.routing)) {
-        const asks = facts.routing.asks?.includes(path) === true && writtenPaths(facts.routing).includes(other(path))
+        const asks =
+          facts.routing.asks?.includes(path) === true && writtenPaths(facts.routing).includes(other(path))
         const queued = asks ? 'read' : 'never'
         claims.set(`${path} ${queued}`, { path, queued, who: `${who} is served from under epoch ${epoch}` })
       }
@@ -337,7 +342,11 @@ export class Checker {
     const state = this.#claims ? this.#state : undefined
     for (const path of ['old', 'new'] as const) {
       if (state?.complete[path] !== true) continue
-      claims.set(`${path} known`, { path, queued: 'known', who: `the state of epoch ${state.epoch} says is complete` })
+      claims.set(`${path} known`, {
+        path,
+        queued: 'known',
+        who: `the state of epoch ${state.epoch} says is complete`,
+      })
     }
     if (this.#copied) claims.set('copied', { path: 'new', queued: 'known', who: 'the backfill has copied' })
     if (claims.size === 0) return
@@ -351,7 +360,10 @@ export class Checker {
         if (open && queued === 'read') {
           const instead = rows[other(path)].get(key)
           if (instead === truth) continue
-          throw new Violation('I4', `${key} waits for repair of ${path}, and ${other(path)} has ${instead} instead of ${truth}`)
+          throw new Violation(
+            'I4',
+            `${key} waits for repair of ${path}, and ${other(path)} has ${instead} instead of ${truth}`,
+          )
         }
         if (value === truth || (open && queued === 'known')) continue
         throw new Violation(
@@ -392,4 +404,3 @@ export class Checker {
     return entries
   }
 }
-

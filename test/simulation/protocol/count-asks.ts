@@ -5,7 +5,8 @@ export const REVERT_ASKS = 12
 
 /** A store that tells of every question. */
 export function countAsks(store: PhaseStore, asked: () => void): PhaseStore {
-  const counted = <Args extends unknown[], Result>(run: (...args: Args) => Result) =>
+  const counted =
+    <Args extends unknown[], Result>(run: (...args: Args) => Result) =>
     (...args: Args): Result => {
       asked()
       return run(...args)

@@ -71,10 +71,7 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
       schema.fence = true
       const deadline = process.clock() + FENCE_WAIT_MS
       const raised = () =>
-        session.statement(
-          () => `raise the minimum to ${epoch}`,
-          raise(migration, epoch, minimum),
-        )
+        session.statement(() => `raise the minimum to ${epoch}`, raise(migration, epoch, minimum))
       if (mutant !== 'minimum-raised-after-drain') await raised()
       const row = (await session.get(FENCES, migration)) ?? NOBODY
       for (let older = row.passed; older < epoch; ) {

@@ -2,10 +2,13 @@
 export const MUTANTS = {
   'no-lease-wait': 'the gate does not reckon with instances whose lease is over',
   'ack-without-drain': 'an instance reports an epoch as drained as soon as it has applied it',
-  'drain-forgets-open-transactions': 'what an instance reports as drained leaves out writes in an open transaction',
+  'drain-forgets-open-transactions':
+    'what an instance reports as drained leaves out writes in an open transaction',
   'no-fence': 'writes take the lock of their key, and ask no fence',
-  'minimum-in-table': 'the minimum of the fence is kept in a table, which snapshots freeze, instead of a sequence',
-  'minimum-raised-after-drain': 'passing the fence first waits for older transactions, then raises the minimum',
+  'minimum-in-table':
+    'the minimum of the fence is kept in a table, which snapshots freeze, instead of a sequence',
+  'minimum-raised-after-drain':
+    'passing the fence first waits for older transactions, then raises the minimum',
   'fence-enough-before-retired':
     'the gate lets the fence stand for a lapsed instance, though that may still read',
   'backfill-without-row-lock': 'the backfill copies rows as its snapshot saw them',
@@ -14,12 +17,14 @@ export const MUTANTS = {
   'no-sweep': 'nothing removes rows of new that old does not have',
   'sweep-read-committed': 'the sweep runs at READ COMMITTED',
   'sweep-before-old-snapshots': 'the sweep does not wait for transactions with older snapshots',
-  'mismatch-without-recheck': 'verification repairs what one comparison found, without another look under the lock',
+  'mismatch-without-recheck':
+    'verification repairs what one comparison found, without another look under the lock',
   'revert-waits-for-acks': 'a revert waits until every instance has drained',
   'retired-without-reverse-backfill': 'the way back from retired does not bring old up to new',
   'reverse-backfill-without-fence': 'the reverse backfill does not pass the fence first',
   'ramp-straight-to-expanded': 'a revert from ramp stops the dual write in the same step',
-  'epoch-reused-after-restore': 'nothing compares the epochs of a restored store with those that the target has seen',
+  'epoch-reused-after-restore':
+    'nothing compares the epochs of a restored store with those that the target has seen',
 } as const
 
 export type Mutant = keyof typeof MUTANTS

@@ -69,7 +69,10 @@ export class Operator {
       case 'revert':
         return this.#revert(undefined, { kind: 'manual', reason: 'asked for' })
       case 'revert-far':
-        return this.#revert(random.pick(['expanded', 'dual-write'] as const), { kind: 'manual', reason: 'far' })
+        return this.#revert(random.pick(['expanded', 'dual-write'] as const), {
+          kind: 'manual',
+          reason: 'far',
+        })
       case 'alert':
         return this.#revert(undefined, { kind: 'alert', reason: 'errors', path: 'new', operation: 'write' })
       case 'rearm':
@@ -221,7 +224,9 @@ export class Operator {
     const { world } = this.#o
     world.note('person', () => {
       const { state } = (result.ok ? result.migration : this.#migration) ?? { state: undefined }
-      const answer = result.ok ? `${state?.phase}, epoch ${state?.epoch}` : `refused, ${result.refusal.code}: ${result.refusal.message}`
+      const answer = result.ok
+        ? `${state?.phase}, epoch ${state?.epoch}`
+        : `refused, ${result.refusal.code}: ${result.refusal.message}`
       return `${JSON.stringify(command)} → ${answer}`
     })
   }

@@ -84,7 +84,12 @@ const THEMES: readonly Theme[] = [
     phases: ['ramp', 'promoted'],
     likely: { advance: 8, revert: 8, 'revert-far': 8, alert: 4, rearm: 8, 'stop-app': 4, 'part-app': 4 },
   },
-  { name: 'the end', weight: 1, phases: ['retired'], likely: { advance: 20, approve: 8, revert: 3, rearm: 3 } },
+  {
+    name: 'the end',
+    weight: 1,
+    phases: ['retired'],
+    likely: { advance: 20, approve: 8, revert: 3, rearm: 3 },
+  },
   {
     name: 'a restored store',
     weight: 2,

@@ -1,10 +1,4 @@
-import type {
-  Answer,
-  Heartbeat,
-  Registration,
-  Snapshot,
-  WireError,
-} from '@switchback/migrations-registry'
+import type { Answer, Heartbeat, Registration, Snapshot, WireError } from '@switchback/migrations-registry'
 import { configOf } from '@switchback/migrations-registry'
 import {
   createEngine,

@@ -59,7 +59,10 @@ export async function simulate({ seed, mutant, trace = false }: RunOptions): Pro
   resetValues()
   const world = new World({ seed, trace })
   const scenario = drawScenario(world.random.fork())
-  world.note('seed', () => `${seed}${mutant === undefined ? '' : `, mutant ${mutant}`}: ${JSON.stringify(scenario)}`)
+  world.note(
+    'seed',
+    () => `${seed}${mutant === undefined ? '' : `, mutant ${mutant}`}: ${JSON.stringify(scenario)}`,
+  )
   const run = setUp(world, scenario, mutant)
   let violation: Violation | undefined
   try {
@@ -141,7 +144,19 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
     })
   })
   checker.apps.push(...apps)
-  const operator = new Operator({ world, network, db, store, registry, server, worker, apps, scenario, checker, mutant })
+  const operator = new Operator({
+    world,
+    network,
+    db,
+    store,
+    registry,
+    server,
+    worker,
+    apps,
+    scenario,
+    checker,
+    mutant,
+  })
   const endsAt = 330 + scenario.actions * ((scenario.actionMs[0] + scenario.actionMs[1]) / 2)
 
   const prepare = async (): Promise<void> => {
@@ -192,7 +207,8 @@ async function fillTarget(
     const value = random.chance(0.7) ? `${key}-first` : undefined
     checker.preload(key, value)
     if (value !== undefined && complete.old) void session.insert(TABLES.old, key, value)
-    if (value !== undefined && (complete.new || phase === 'shadow')) void session.insert(TABLES.new, key, value)
+    if (value !== undefined && (complete.new || phase === 'shadow'))
+      void session.insert(TABLES.new, key, value)
     // Left behind by what went before.
     const stale = random.chance(0.4) ? `${key}-stale` : undefined
     if (stale === undefined || phase === 'planned') continue
@@ -216,4 +232,3 @@ function contractRefusal({ migrations }: StoreContent, now: number): string | un
   if (now < state.since + definition.contract.after - 1) return 'before its soak is over'
   return undefined
 }
-

@@ -1,5 +1,16 @@
-import type { MigrationDefinition, MigrationEvent, MigrationState, Phase } from '@switchback/migrations-registry'
-import { definitionSchema, initialState, nextStep, phaseIndex, transition } from '@switchback/migrations-registry'
+import type {
+  MigrationDefinition,
+  MigrationEvent,
+  MigrationState,
+  Phase,
+} from '@switchback/migrations-registry'
+import {
+  definitionSchema,
+  initialState,
+  nextStep,
+  phaseIndex,
+  transition,
+} from '@switchback/migrations-registry'
 import { MIGRATION } from './tables.ts'
 
 export interface DefinitionOptions {
@@ -25,7 +36,11 @@ export const defineMigration = ({ fence, shadow, autopilot }: DefinitionOptions)
  * The state of a migration that has come to `phase` with nobody in its way: every step is taken by the
  * product's own transitions.
  */
-export function stateAt(definition: MigrationDefinition, phase: Phase, canary: readonly string[]): MigrationState {
+export function stateAt(
+  definition: MigrationDefinition,
+  phase: Phase,
+  canary: readonly string[],
+): MigrationState {
   let state = initialState(definition.id, 0)
   const apply = (event: MigrationEvent) => {
     const outcome = transition(state, event, { definition, now: 0, oldestLive: state.epoch })

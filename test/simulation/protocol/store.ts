@@ -89,7 +89,7 @@ export class SimStore {
     })
     try {
       const result = await work(async (id) => {
-            await process.delay(this.#travel())
+        await process.delay(this.#travel())
         const lock = await this.#acquire(process, id)
         held.push(lock)
       }, writes)
@@ -117,8 +117,7 @@ export class SimStore {
     return {
       list: () => this.ask(process, ({ migrations }) => [...migrations.values()]),
       find: (id) => this.ask(process, ({ migrations }) => migrations.get(id)),
-      tx: (work) =>
-        this.transaction(process, (lock, writes) => work(this.#phaseTx(process, lock, writes))),
+      tx: (work) => this.transaction(process, (lock, writes) => work(this.#phaseTx(process, lock, writes))),
     }
   }
 

@@ -82,7 +82,8 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
       ),
   })
 
-  const guardBody = (guard: Guard, epoch: number): StatementBody<void> =>
+  const guardBody =
+    (guard: Guard, epoch: number): StatementBody<void> =>
     async (on) => {
       const key = guard.kind === 'none' || mutant === 'no-key-lock' ? null : guard.key
       if (guard.kind === 'fence' && mutant !== 'no-fence') {
@@ -100,7 +101,9 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
   const counts = (guard: Guard, epoch: number) => guard.kind !== 'none' || !checker.fenced(epoch)
   const epochOf = (guard: Guard) => (guard.kind === 'fence' ? guard.epoch : app.applied)
   const labelOf = (guard: Guard) =>
-    guard.kind === 'none' ? 'no guard' : `${guard.kind}${guard.kind === 'fence' ? ` ${guard.epoch}` : ''} ${guard.key}`
+    guard.kind === 'none'
+      ? 'no guard'
+      : `${guard.kind}${guard.kind === 'fence' ? ` ${guard.epoch}` : ''} ${guard.key}`
 
   /** A reader's one statement needs no transaction of its own. */
   const alone = async <Result>(run: (session: Session) => Promise<Result>): Promise<Result> => {
