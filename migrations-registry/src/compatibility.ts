@@ -33,6 +33,8 @@ export interface Straggler {
   readonly drained: number
   /** Whether its writes go through the fence. */
   readonly fenced: boolean
+  /** It serves nothing any more; a write that it had begun may still commit. */
+  readonly halted?: boolean
 }
 
 export interface Conflict {
@@ -59,7 +61,7 @@ export function conflictsWith(
   for (const instance of instances) {
     for (const record of history) {
       if (record.epoch < instance.drained) continue
-      if (!readsAreWritten(record.routing, next)) {
+      if (instance.halted !== true && !readsAreWritten(record.routing, next)) {
         conflicts.push({
           instance: instance.id,
           epoch: record.epoch,

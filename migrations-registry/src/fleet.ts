@@ -14,7 +14,7 @@ export interface InstanceFacts extends Straggler {
   readonly lastSeen: Millis
   /** Paths that the instance has handlers for; empty where it does not know the migration. */
   readonly handlers: readonly Path[]
-  /** `stop`: the instance stops by itself when its lease ends, so a lapsed one is as good as gone. */
+  /** `stop`: the instance begins nothing and hands out nothing any more when its lease is over. */
   readonly onLeaseExpired: 'hold' | 'stop'
   /** Newest epoch that the instance has applied; 0 before the first. */
   readonly applied: number
@@ -24,12 +24,20 @@ export interface InstanceFacts extends Straggler {
 
 export const isLive = (instance: InstanceFacts, now: Millis): boolean => instance.leaseUntil > now
 
-/** Instances that may still be at work: all but those that stopped by themselves at the end of their lease. */
-export const mayBeAtWork = (instance: InstanceFacts, now: Millis): boolean =>
-  isLive(instance, now) || instance.onLeaseExpired === 'hold'
+/**
+ * An instance as compatibility sees it. One that stops by itself at the end of its lease serves nothing any
+ * more when that is over; but a write that it had begun may still commit, where no fence stops it: whoever is
+ * held up inside of a transaction does not notice that time passes.
+ */
+export const stragglerOf = (instance: InstanceFacts, now: Millis): Straggler => ({
+  id: instance.id,
+  drained: instance.drained,
+  fenced: instance.fenced,
+  halted: !isLive(instance, now) && instance.onLeaseExpired === 'stop',
+})
 
 /** Oldest epoch that any of these instances may still be on; `epoch` where there are none. */
-export const oldestLiveEpoch = (instances: readonly InstanceFacts[], epoch: number, now: Millis): number =>
+export const oldestLiveEpoch = (instances: readonly InstanceFacts[], epoch: number): number =>
   instances
-    .filter((instance) => instance.handlers.length > 0 && mayBeAtWork(instance, now))
+    .filter((instance) => instance.handlers.length > 0)
     .reduce((oldest, instance) => Math.min(oldest, instance.drained), epoch)

@@ -1,7 +1,7 @@
 import { conflictsWith } from './compatibility.ts'
 import type { MigrationDefinition } from './definition.ts'
 import type { InstanceFacts } from './fleet.ts'
-import { isLive, mayBeAtWork } from './fleet.ts'
+import { isLive, stragglerOf } from './fleet.ts'
 import type { Phase, WorkKind } from './phases.ts'
 import { atLeast } from './phases.ts'
 import { usedPaths } from './routing.ts'
@@ -243,8 +243,8 @@ function fleetBlockers(
   for (const instance of facts.instances) {
     const named = definition.apps.includes(instance.app)
     if (instance.handlers.length === 0 && !named) continue
-    if (!mayBeAtWork(instance, facts.now)) continue
-    const missing = needed.filter((path) => !instance.handlers.includes(path))
+    const straggler = stragglerOf(instance, facts.now)
+    const missing = straggler.halted ? [] : needed.filter((path) => !instance.handlers.includes(path))
     const forget = `switchback instances forget ${instance.id} once it is certain that it is gone`
     if (missing.length > 0) {
       blockers.push({
@@ -269,7 +269,7 @@ function fleetBlockers(
       })
     }
     if (live) continue
-    const conflict = conflictsWith(routing, [instance], state.history, definition.fence ? state.epoch : 0)[0]
+    const conflict = conflictsWith(routing, [straggler], state.history, definition.fence ? state.epoch : 0)[0]
     if (conflict !== undefined) {
       blockers.push({
         code: 'instance-incompatible',
@@ -315,7 +315,7 @@ export function undrained(
   facts: Pick<GateFacts, 'now' | 'instances'>,
 ): readonly InstanceFacts[] {
   return facts.instances.filter((instance) => {
-    if (instance.handlers.length === 0 || !mayBeAtWork(instance, facts.now)) return false
+    if (instance.handlers.length === 0) return false
     if (instance.drained >= state.epoch) return false
     return isLive(instance, facts.now) || !canBeFencedOff(definition, state, instance)
   })

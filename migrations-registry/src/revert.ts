@@ -159,6 +159,8 @@ function stepBack(
       'It is done by itself as soon as they are repaired and nothing older is in flight.',
     )
   }
+  // The proof included passing the fence for everything older than the present epoch.
+  const minimum = oldCurrent && definition.fence ? Math.max(state.minimum, state.epoch) : state.minimum
   const ofPhase = routingOf(
     definition.id,
     to,
@@ -166,7 +168,7 @@ function stepBack(
     state.phase === 'retired' ? false : state.complete.old,
   )
   const next = state.phase === 'promoted' ? askingForOld(ofPhase) : ofPhase
-  const conflicts = conflictsWith(next, instances, state.history, state.minimum)
+  const conflicts = conflictsWith(next, instances, state.history, minimum)
   if (conflicts.length > 0) {
     return refuse(
       'revert-not-safe',
@@ -177,7 +179,7 @@ function stepBack(
   const work = state.phase === 'retired' ? ({ work: 'reverse-backfill' } as const) : {}
   return {
     ok: true,
-    state: enter(state, to, context, work),
+    state: enter({ ...state, minimum }, to, context, work),
     effects: [{ type: 'push' }, { type: 'wake-engine' }],
   }
 }

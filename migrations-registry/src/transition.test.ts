@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { definitionSchema } from './definition.ts'
 import type { MigrationEvent, Transition } from './events.ts'
-import { judgeGate } from './gate.ts'
+import { judgeGate, undrained } from './gate.ts'
 import { PHASES, type Phase } from './phases.ts'
 import { currentRouting, initialState, type MigrationState } from './state.ts'
 import { transition } from './transition.ts'
@@ -367,7 +367,18 @@ describe('the gate', () => {
     const lapsed = { ...live(state.epoch), leaseUntil: 1 }
     expect(codes(state, { instances: [{ ...lapsed, fenced: false }] })).toEqual(['instance-lapsed'])
     expect(codes(state, { instances: [lapsed] })).toEqual([])
-    expect(codes(state, { instances: [{ ...lapsed, fenced: false, onLeaseExpired: 'stop' }] })).toEqual([])
+  })
+
+  it('takes the reads of an instance that stops by itself for over, and its writes only behind the fence', () => {
+    const state = standingAt('promoted')
+    const stops = { ...live(state.epoch - 2), leaseUntil: 1, onLeaseExpired: 'stop' as const }
+    expect(codes(state, { instances: [stops] })).toEqual([])
+    // Held up inside of a transaction, it may still commit what it had begun.
+    expect(codes(state, { instances: [{ ...stops, fenced: false }] })).toEqual(['instance-incompatible'])
+    expect(undrained(definition, state, { now: facts.now, instances: [stops] })).toEqual([])
+    expect(
+      undrained(definition, state, { now: facts.now, instances: [{ ...stops, fenced: false }] }),
+    ).toHaveLength(1)
   })
 
   it('does not take the fence for enough before retired: a stale reader of old blocks', () => {

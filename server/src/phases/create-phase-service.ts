@@ -3,7 +3,6 @@ import {
   guardedPaths,
   initialState,
   judgeGate,
-  mayBeAtWork,
   oldestLiveEpoch,
   transition,
   undrained,
@@ -65,6 +64,17 @@ const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
   'epoch-seen': 'migration.taken-up',
 }
 
+/** What was asked of the target, and done there, before the transaction of an advance. */
+interface Prepared {
+  readonly asked: FromTarget
+  /** Who keeps the fence from being passed. */
+  readonly fence: readonly Blocker[]
+  /** Epoch up to which the fence was passed. */
+  readonly passed?: number
+  /** False where the gate was closed: then nothing was done at the target. */
+  readonly complete: boolean
+}
+
 export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   const { store, clock, newId, target } = deps
 
@@ -92,15 +102,18 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
 
   /** What an advance must know of the target before the transaction: asked outside of it, so that no lock of
    *  the store is held while the target is waited for. */
-  async function prepareAdvance(migration: StoredMigration, force: readonly string[] | undefined) {
+  async function prepareAdvance(
+    migration: StoredMigration,
+    force: readonly string[] | undefined,
+  ): Promise<Prepared> {
     const { gate, asked } = await judge(migration)
     const epoch = gate.passFence
-    if (withoutForced(gate.blockers, force).length > 0) return { asked, fence: [] }
+    if (withoutForced(gate.blockers, force).length > 0) return { asked, fence: [], complete: false }
     const fence = epoch === undefined ? [] : await target.passFence(migration, epoch)
-    if (fence.length > 0) return { asked, fence }
+    if (fence.length > 0) return { asked, fence, complete: true }
     // Asked anew: what was in flight until now may have queued a repair after the first answer.
     const again = await askTarget(migration)
-    return epoch === undefined ? { asked: again, fence } : { asked: again, fence, passed: epoch }
+    return { asked: again, fence, complete: true, ...(epoch === undefined ? {} : { passed: epoch }) }
   }
 
   /**
@@ -139,7 +152,9 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
         blockers = [...withoutForced(gate.blockers, command.force), ...(prepared?.fence ?? [])]
         // The gate was closed when it was looked at before, so the fence has not been passed: a lease that has
         // lapsed meanwhile opens it, and its instance could still write under an epoch that must be out of use.
-        if (blockers.length === 0 && gate.passFence !== prepared?.passed) return 'moved'
+        // And what was asked of the target then may be older than what was in flight.
+        const isPrepared = prepared?.complete === true && gate.passFence === prepared.passed
+        if (blockers.length === 0 && !isPrepared) return 'moved'
       }
       const event = toEvent(command, actor, migration, {
         now: facts.now,
@@ -149,8 +164,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
         oldCurrent: oldCurrent && from.epoch === before.state.epoch,
         incident: newId('inc'),
       })
-      const atWork = facts.instances.filter((instance) => mayBeAtWork(instance, facts.now))
-      const oldestLive = oldestLiveEpoch(atWork, from.epoch, facts.now)
+      const oldestLive = oldestLiveEpoch(facts.instances, from.epoch)
       const outcome = transition(from, event, { definition, now: facts.now, oldestLive })
       if (!outcome.ok) {
         return { ok: false, refusal: outcome.refusal, ...(blockers.length === 0 ? {} : { blockers }) }

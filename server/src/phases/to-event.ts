@@ -1,5 +1,5 @@
 import type { Blocker, InstanceFacts, MigrationEvent, RevertCause } from '@switchback/migrations-registry'
-import { isLive, mayBeAtWork, nextStep } from '@switchback/migrations-registry'
+import { isLive, nextStep, stragglerOf } from '@switchback/migrations-registry'
 import type { Actor, Command, StoredMigration } from './phase-service.ts'
 
 export interface EventFacts {
@@ -22,9 +22,9 @@ export function toEvent(
 ): MigrationEvent {
   const { definition, sql, state } = migration
   const canRollback = sql.rollback !== undefined
-  const atWork = facts.instances.filter(
-    (instance) => instance.handlers.length > 0 && mayBeAtWork(instance, facts.now),
-  )
+  const atWork = facts.instances
+    .filter((instance) => instance.handlers.length > 0)
+    .map((instance) => stragglerOf(instance, facts.now))
   switch (command.type) {
     case 'advance': {
       const next = nextStep(definition, state)

@@ -128,10 +128,11 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
         checker.workStarts(kind, order.epoch)
         return { divergences: await reconcile(tools, order, 'new'), detail: {} }
       case 'contract': {
-        const refusal = options.contractRefusal()
-        if (refusal !== undefined) throw new Violation('I7', `contract begins ${refusal}`)
         const rows = await connected((session) => session.scan(TABLES.old))
         await order.committing()
+        // From here on it is destructive, and cannot be called off.
+        const refusal = options.contractRefusal()
+        if (refusal !== undefined) throw new Violation('I7', `contract drops old ${refusal}`)
         checker.oldIsDropped()
         options.archive.clear()
         for (const [key, value] of rows) options.archive.set(key, value)
