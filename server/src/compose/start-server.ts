@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
+import { consoleFolder, readConsole } from '../console/console-files.ts'
 import { worksOf } from '../engine/works-store.ts'
 import { createFlags } from '../flags/flags.ts'
 import { createFleet } from '../fleet/fleet.ts'
@@ -121,7 +122,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       telemetry: (batch) => metrics.telemetry(batch),
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
-    const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+    const consoleFiles = await readConsole(consoleFolder())
+    const app = createApp({ routes, tokens, health, metrics, log, clock, newId, consoleFiles })
     const httpServer = createServer(app)
     // Closed after the push: its sockets are connections of this server too.
     shutdown.add('http', async () => {
@@ -149,6 +151,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     revisions.onRevision(() => engine.wake())
     fleet.onProgress((migrations) => {
       engine.wake()
+      push?.fleetMoved(migrations)
       incidents
         .observeProgress(migrations)
         .catch((error: unknown) => log.warn({ err: error }, 'acks of a revert could not be noted'))

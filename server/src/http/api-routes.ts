@@ -8,6 +8,8 @@ import { ofrepRoutes } from '../flags/ofrep-routes.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
+import { overviewRoutes } from '../overview/overview-routes.ts'
+import { wayBackRoute } from '../overview/way-back-route.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
@@ -17,6 +19,7 @@ import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
 import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
+import { sessionRoutes } from './session-routes.ts'
 
 export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoutesDeps, PollingRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
@@ -28,6 +31,8 @@ export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoute
 /** Every route of the API. */
 export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
+  ...overviewRoutes(deps),
+  wayBackRoute(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...flagRoutes(deps),
@@ -38,4 +43,5 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
   ...pollingRoutes(deps),
+  ...sessionRoutes(),
 ]
