@@ -83,7 +83,9 @@ export async function dryRun(
     skipped: ran.skipped,
     rollbackLeaves: ran.rollbackLeaves,
     notCopied: ran.notCopied,
-    tables: [...facts.values()].filter(({ table }) => touched.has(table)),
+    tables: [...facts.values()]
+      .filter(({ table }) => touched.has(table))
+      .sort((a, b) => (a.table < b.table ? -1 : 1)),
     ok: statements.every(({ error }) => error === undefined),
   }
 }
