@@ -48,3 +48,25 @@ export async function fleetGroups(db: Queryable): Promise<readonly FleetGroup[]>
   )
   return rows
 }
+
+export interface PositionGroup {
+  readonly app: string
+  readonly version: string
+  readonly live: boolean
+  readonly applied: number
+  readonly drained: number
+  readonly instances: number
+}
+
+/** Where the fleet of one migration stands, alike ones counted together. */
+export async function positionGroups(db: Queryable, migration: string): Promise<readonly PositionGroup[]> {
+  const { rows } = await db.query<PositionGroup>(
+    `select i.app, i.version, i.lease_until > clock_timestamp() as live, p.applied, p.drained,
+       count(*)::int as instances
+     from instance_positions p join instances i on i.id = p.instance
+     where p.migration = $1
+     group by 1, 2, 3, 4, 5 order by p.drained, p.applied, i.app, i.version limit 500`,
+    [migration],
+  )
+  return rows
+}

@@ -8,11 +8,14 @@ import { ofrepRoutes } from '../flags/ofrep-routes.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
+import { filesRoute } from '../lint/files-route.ts'
 import { overviewRoutes } from '../overview/overview-routes.ts'
 import { wayBackRoute } from '../overview/way-back-route.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import { type HealthRouteDeps, healthRoute } from '../telemetry/health-route.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
+import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
@@ -21,7 +24,13 @@ import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 import { sessionRoutes } from './session-routes.ts'
 
-export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoutesDeps, PollingRoutesDeps {
+export interface ApiDeps
+  extends MigrationRoutesDeps,
+    AlertRoutesDeps,
+    FlagRoutesDeps,
+    PollingRoutesDeps,
+    TripwireRoutesDeps,
+    HealthRouteDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -33,6 +42,9 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
   ...overviewRoutes(deps),
   wayBackRoute(deps),
+  filesRoute(deps),
+  healthRoute(deps),
+  ...tripwireRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...flagRoutes(deps),

@@ -22,9 +22,14 @@ import { createPhaseStore } from '../phases/create-phase-store.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
 import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createSnapshots } from '../push/snapshots.ts'
+import { createHealthSeries } from '../telemetry/health-series.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
+import { countLive } from '../tripwires/live-instances.ts'
+import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
+import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
 import { createApp } from './create-app.ts'
 
@@ -35,6 +40,7 @@ export interface TestApi {
   readonly fleet: Fleet
   readonly inbox: AlertInbox
   readonly incidents: Incidents
+  readonly monitor: Monitor
   readonly metrics: Metrics
   readonly tokens: Tokens
   /** Lines that were logged so far. */
@@ -100,7 +106,18 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     listeners.add(listener)
     return () => listeners.delete(listener)
   })
+  const monitor = createMonitor({
+    phases,
+    clock,
+    respond: createRespond({ db, clock, newId, phases, incidents, announce }),
+    countLive: () => countLive(db),
+    readings: () => ({}),
+    breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
+    onFault: (error) => void faults.push(error),
+  })
   const routes = apiRoutes({
+    monitor,
+    series: createHealthSeries(),
     db,
     clock,
     newId,
@@ -134,6 +151,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     fleet,
     inbox,
     incidents,
+    monitor,
     metrics,
     tokens,
     logged,
@@ -165,6 +183,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     },
     stop: async () => {
       waitingRoom.close()
+      await monitor.stop()
       await inbox.stop()
       await fleet.stop()
     },

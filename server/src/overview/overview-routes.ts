@@ -2,10 +2,10 @@ import { PHASES } from '@switchback/migrations-registry'
 import { z } from 'zod'
 import type { Clock } from '../db/clock.ts'
 import type { Queryable } from '../db/db.ts'
-import { fleetCounts, fleetGroups } from '../fleet/fleet-counts.ts'
+import { fleetCounts, fleetGroups, positionGroups } from '../fleet/fleet-counts.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
-import { limit, nextStepSchema, time } from '../http/schemas.ts'
+import { limit, migrationParams, nextStepSchema, time } from '../http/schemas.ts'
 import type { Principal } from '../tokens/tokens.ts'
 import { inScope } from '../tokens/tokens.ts'
 import { byUrgency, DIRECTIONS, overviewRow } from './overview.ts'
@@ -147,6 +147,30 @@ export function overviewRoutes({ db, clock }: OverviewRoutesDeps): readonly Rout
           body: { instances: sum((group) => group.instances), live: sum((group) => group.live), groups },
         }
       },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/migrations/{id}/positions',
+      tag: 'migrations',
+      permission: 'read',
+      summary: 'How many instances stand at which epoch, by application and version',
+      params: migrationParams,
+      scopedBy: 'id',
+      response: z.object({
+        groups: z.array(
+          z
+            .object({
+              app: z.string(),
+              version: z.string(),
+              live: z.boolean(),
+              applied: z.int(),
+              drained: z.int(),
+              instances: z.int(),
+            })
+            .meta({ id: 'PositionGroup' }),
+        ),
+      }),
+      handle: async ({ params: { id } }) => ({ body: { groups: await positionGroups(db, id) } }),
     }),
   ]
 }
