@@ -8,6 +8,8 @@ export default defineConfig({
     // Inlined images would be inline content.
     assetsInlineLimit: 0,
     emptyOutDir: true,
+    // Its size is a test, measured as it is sent.
+    chunkSizeWarningLimit: 1_000,
     modulePreload: { polyfill: false },
   },
   server: {

@@ -11,6 +11,8 @@ export interface Scene {
   addApplication(instance: string, migrations: readonly Made[], app?: string): Promise<Application>
   /** Advances until the migration stands there; where a number is given, until that share of ramp. */
   advance(id: string, phase: string, share?: number): Promise<void>
+  /** Ends the server, does this, and starts it again at the same address. */
+  restart(meanwhile: () => Promise<void>): Promise<void>
   stop(): Promise<void>
 }
 
@@ -28,10 +30,9 @@ export interface SceneOptions {
 /** A real server with real instances on real databases, for the console to look at. */
 export async function openScene(options: SceneOptions): Promise<Scene> {
   const { storeUrl, targetUrl } = options
-  const service = await startService(
-    { DATABASE_URL: storeUrl, TARGET_MAIN_URL: targetUrl, ...options.environment },
-    options.port,
-  )
+  const environment = { DATABASE_URL: storeUrl, TARGET_MAIN_URL: targetUrl, ...options.environment }
+  const service = await startService(environment, options.port)
+  let running = service.process
   const sdk = await tokenOf(service, 'sdk')
   const applications: Application[] = []
 
@@ -74,9 +75,14 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
         { what: `${id} to stand at ${phase}`, timeoutMs: 60_000 },
       )
     },
+    async restart(meanwhile) {
+      await running.kill('SIGTERM')
+      await meanwhile()
+      running = (await startService(environment, service.port)).process
+    },
     async stop() {
       await Promise.all(applications.map((application) => application.stop()))
-      await service.process.kill('SIGTERM')
+      await running.kill('SIGTERM')
     },
   }
 }

@@ -10,7 +10,9 @@ export function EventList({ events }: { readonly events: readonly AuditEvent[] }
   return (
     <ol className="events">
       {events.map((event) => (
-        <EventItem key={event.revision} event={event} />
+        <li key={event.revision}>
+          <EventItem event={event} />
+        </li>
       ))}
     </ol>
   )
@@ -18,7 +20,7 @@ export function EventList({ events }: { readonly events: readonly AuditEvent[] }
 
 export function EventItem({ event }: { readonly event: AuditEvent }) {
   return (
-    <li className={`event ${toneOf(event.kind)}`}>
+    <div className={`event ${toneOf(event.kind)}`}>
       <i aria-hidden="true" />
       <div className="stack-s">
         <p>
@@ -34,6 +36,6 @@ export function EventItem({ event }: { readonly event: AuditEvent }) {
           <pre className="code-block">{JSON.stringify(event.detail, null, 2)}</pre>
         </details>
       </div>
-    </li>
+    </div>
   )
 }

@@ -29,10 +29,18 @@ export function Actions({ migration }: { readonly migration: Detail }) {
     onSuccess: () => say(text),
     onError: (error: Error) => say(`Refused: ${error.message}`),
   })
+  const done = (text: string) => ({
+    onSuccess: () => {
+      say(text)
+      close()
+    },
+  })
   const mayOperate = whyNot('operate')
   const forceable = gate.blockers.length > 0 && gate.blockers.every((blocker) => blocker.forceable)
-  const closed = gate.open || (forceable && whyNot('administer') === undefined) ? undefined : closedWords(migration)
-  const wantsApproval = state.phase === 'retired' || gate.blockers.some(({ code }) => code === 'approvals-missing')
+  const closed =
+    gate.open || (forceable && whyNot('administer') === undefined) ? undefined : closedWords(migration)
+  const wantsApproval =
+    state.phase === 'retired' || gate.blockers.some(({ code }) => code === 'approvals-missing')
   const approved = state.approvals.some(({ by }) => by === me.name)
 
   return (
@@ -112,9 +120,7 @@ export function Actions({ migration }: { readonly migration: Detail }) {
           error={rearm.error}
           busy={rearm.isPending}
           onClose={close}
-          onConfirm={(reason) =>
-            rearm.mutate({ ...params, body: { reason } }, { onSuccess: () => (say('Re-armed.'), close()) })
-          }
+          onConfirm={(reason) => rearm.mutate({ ...params, body: { reason } }, done('Re-armed.'))}
         />
       )}
       {open === 'restore' && (
@@ -125,7 +131,7 @@ export function Actions({ migration }: { readonly migration: Detail }) {
           error={restore.error}
           busy={restore.isPending}
           onClose={close}
-          onConfirm={() => restore.mutate(params, { onSuccess: () => (say('The restore has begun.'), close()) })}
+          onConfirm={() => restore.mutate(params, done('The restore has begun.'))}
         />
       )}
     </div>

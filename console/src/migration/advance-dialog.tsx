@@ -9,12 +9,20 @@ import type { Detail } from './migration-page.tsx'
 import { nextWords } from './words.ts'
 
 const ONE_WAY: Readonly<Record<string, string>> = {
-  retired: 'From there old is written no more: the way back takes a reverse backfill, and no alert takes it by itself.',
-  contracted: 'What goes is archived, read back, and then dropped: the way back is a restore from the archive.',
+  retired:
+    'From there old is written no more: the way back takes a reverse backfill, and no alert takes it by itself.',
+  contracted:
+    'What goes is archived, read back, and then dropped: the way back is a restore from the archive.',
 }
 
 /** What the next step means, before it is taken; with blockers that an admin may pass over. */
-export function AdvanceDialog({ migration, onClose }: { readonly migration: Detail; readonly onClose: () => void }) {
+export function AdvanceDialog({
+  migration,
+  onClose,
+}: {
+  readonly migration: Detail
+  readonly onClose: () => void
+}) {
   const { id, gate } = migration
   const { data } = useRead('GET /v1/phases')
   const { whyNot } = useSession()

@@ -52,7 +52,7 @@ export function GateCard({ migration }: { readonly migration: Detail }) {
               <li key={`${blocker.code} ${blocker.subject}`}>
                 <Icon name={ICONS[blocker.code] ?? 'warning'} />
                 <div className="stack-s">
-                  <strong>{blocker.message}</strong>
+                  <strong>{blocker.message.replace(/\.+$/, '.')}</strong>
                   <span className="small second wrap-anywhere">{blocker.action}</span>
                   <span className="tiny muted">
                     {blocker.code}
@@ -72,7 +72,8 @@ export function GateCard({ migration }: { readonly migration: Detail }) {
         {more > 0 && <p className="small muted">And {more} more; the Fleet tab shows each instance.</p>}
         {gate.open && gate.passFence !== undefined && (
           <p className="small second">
-            On the way the fence is passed up to epoch {gate.passFence}: no write begun before it can commit any more.
+            On the way the fence is passed up to epoch {gate.passFence}: no write begun before it can commit
+            any more.
           </p>
         )}
       </div>

@@ -12,6 +12,7 @@ import { DataTab } from './data-tab.tsx'
 import { DefinitionTab } from './definition-tab.tsx'
 import { FleetTab } from './fleet-tab.tsx'
 import { GateCard } from './gate-card.tsx'
+import { HealthTab } from './health-tab.tsx'
 import { PhaseLine } from './phase-line.tsx'
 import { RolloutCard } from './rollout-card.tsx'
 import { SqlTab } from './sql-tab.tsx'
@@ -22,6 +23,7 @@ import './migration.css'
 export type Detail = Schema<'MigrationDetail'>
 
 const TABS: readonly { readonly key: string; readonly name: string; show(of: Detail): ReactNode }[] = [
+  { key: 'health', name: 'Health', show: (of) => <HealthTab migration={of} /> },
   { key: 'fleet', name: 'Fleet', show: (of) => <FleetTab migration={of} /> },
   { key: 'data', name: 'Data', show: (of) => <DataTab migration={of} /> },
   { key: 'sql', name: 'SQL', show: (of) => <SqlTab migration={of} /> },
@@ -137,7 +139,10 @@ function Latched({ migration }: { readonly migration: Detail }) {
   if (state.latch === undefined && state.pending === undefined) return null
   const incident = state.latch?.incident ?? incidents[0]?.id
   return (
-    <Notice tone="bad" title={state.latch === undefined ? 'A revert is under way' : `Reverted: ${state.latch.reason}`}>
+    <Notice
+      tone="bad"
+      title={state.latch === undefined ? 'A revert is under way' : `Reverted: ${state.latch.reason}`}
+    >
       <p>
         {fleet.applied} of {fleet.live} live instances have applied epoch {state.epoch}.{' '}
         {state.pending !== undefined && `It goes on to ${state.pending.to} by itself when that is safe. `}

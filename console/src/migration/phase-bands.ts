@@ -24,8 +24,7 @@ const READ: Readonly<Record<string, Kind>> = {
 }
 
 export const writeBand = (variant: string): Kind => WRITE[variant] ?? { kind: 'old', words: variant }
-export const readBand = (variant: string): Kind =>
-  READ[variant] ?? { kind: 'share', words: 'a share: new' }
+export const readBand = (variant: string): Kind => READ[variant] ?? { kind: 'share', words: 'a share: new' }
 
 /** Joins neighbours that do the same. */
 export function bandsOf(kinds: readonly Kind[]): readonly Band[] {

@@ -15,6 +15,9 @@ const BAND = 26
 const WRITES_Y = 112
 const READS_Y = 146
 const HEIGHT = 182
+/** How far the drawing shrinks before it scrolls, and how far it grows. */
+const LEAST = 0.84
+const MOST = 1.2
 
 /** The line of phases: where it stands, what reads and writes do in each, and where the way back leads. */
 export function PhaseLine({ migration }: { readonly migration: Detail }) {
@@ -26,8 +29,10 @@ export function PhaseLine({ migration }: { readonly migration: Detail }) {
 
   useEffect(() => {
     const box = scroll.current
-    if (box !== null && at >= 0) box.scrollLeft = (at + 0.5) * STEP + LEFT - box.clientWidth / 2
-  }, [at])
+    if (box === null || at < 0) return
+    const scale = box.scrollWidth / (LEFT + rows.length * STEP)
+    box.scrollLeft = ((at + 0.5) * STEP + LEFT) * scale - box.clientWidth / 2
+  }, [at, rows.length])
 
   if (at < 0) return null
   const width = LEFT + rows.length * STEP
@@ -43,7 +48,11 @@ export function PhaseLine({ migration }: { readonly migration: Detail }) {
       tabIndex={0}
       aria-label={description(rows, at, back)}
     >
-      <svg viewBox={`0 0 ${width} ${HEIGHT}`} width={width} height={HEIGHT} aria-hidden="true">
+      <svg
+        viewBox={`0 0 ${width} ${HEIGHT}`}
+        style={{ minWidth: width * LEAST, maxWidth: width * MOST }}
+        aria-hidden="true"
+      >
         <rect x={LEFT + STEP * at} y="2" width={STEP} height={HEIGHT - 4} rx="10" className="column" />
         {slow > 0 && <SlowPart from={LEFT + STEP * slow} to={width} />}
         <path d={`M${x(0)} ${TRACK}H${x(rows.length - 1)}`} className="ahead" />
@@ -120,12 +129,27 @@ function SlowPart({ from, to }: { readonly from: number; readonly to: number }) 
   )
 }
 
-function Bands({ bands, y, at }: { readonly bands: readonly Band[]; readonly y: number; readonly at: number }) {
+function Bands({
+  bands,
+  y,
+  at,
+}: {
+  readonly bands: readonly Band[]
+  readonly y: number
+  readonly at: number
+}) {
   return bands.map(({ kind, words, from, to }) => (
     <g key={from} className={`band ${kind}${at >= from && at < to ? ' now' : ''}`}>
       <rect x={LEFT + STEP * from + 2} y={y} width={STEP * (to - from) - 4} height={BAND} rx="6" />
       {kind.startsWith('both') && (
-        <rect x={LEFT + STEP * from + 2} y={y + BAND - 4} width={STEP * (to - from) - 4} height="4" rx="2" className="under" />
+        <rect
+          x={LEFT + STEP * from + 2}
+          y={y + BAND - 4}
+          width={STEP * (to - from) - 4}
+          height="4"
+          rx="2"
+          className="under"
+        />
       )}
       <text x={LEFT + (STEP * (from + to)) / 2} y={y + 17}>
         {words}

@@ -45,7 +45,12 @@ export function RolloutCard({ migration }: { readonly migration: Detail }) {
       <div className="body stack">
         <ol className="rollout-steps">
           {steps.map((step, index) => {
-            const standing = before || (inRamp && index > state.rollout.step) ? 'to-come' : inRamp && index === state.rollout.step ? 'here' : 'passed'
+            const standing =
+              before || (inRamp && index > state.rollout.step)
+                ? 'to-come'
+                : inRamp && index === state.rollout.step
+                  ? 'here'
+                  : 'passed'
             const name = step.canary === undefined ? shareWords(step.share ?? 0) : `${step.canary} canary`
             return (
               <li key={name} className={standing} aria-current={standing === 'here' ? 'step' : undefined}>
@@ -59,7 +64,7 @@ export function RolloutCard({ migration }: { readonly migration: Detail }) {
                       soaks, <Left until={state.since + step.soak} /> left
                     </>
                   ) : (
-                    `soak ${duration(step.soak)}`
+                    soakWords(step.soak)
                   )}
                 </span>
                 <span className="tiny">
@@ -84,6 +89,8 @@ export function RolloutCard({ migration }: { readonly migration: Detail }) {
     </section>
   )
 }
+
+const soakWords = (soak: number): string => (soak === 0 ? 'no soak' : `soak ${duration(soak)}`)
 
 const matches = (step: Step, { share, canary }: Detail['state']['rollout']): boolean =>
   step.canary === undefined ? step.share === share : canary.length > 0 && share === 0

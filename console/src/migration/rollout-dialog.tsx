@@ -10,7 +10,13 @@ import { shareWords } from './words.ts'
 const SHARES = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1] as const
 
 /** Sets the share of keys that new serves, apart from the planned steps. */
-export function RolloutDialog({ migration, onClose }: { readonly migration: Detail; readonly onClose: () => void }) {
+export function RolloutDialog({
+  migration,
+  onClose,
+}: {
+  readonly migration: Detail
+  readonly onClose: () => void
+}) {
   const { id, state, fleet } = migration
   const [text, setText] = useState(String(state.rollout.share * 100))
   const rollout = useChange('POST /v1/migrations/{id}/rollout')
@@ -20,8 +26,8 @@ export function RolloutDialog({ migration, onClose }: { readonly migration: Deta
   return (
     <Dialog open onClose={onClose} title={`Rollout of ${id}`}>
       <p className="second">
-        The same keys are served from new on every instance; a smaller share takes the last ones off first. Now{' '}
-        {shareWords(state.rollout.share)}, {fleet.live} live instances.
+        The same keys are served from new on every instance; a smaller share takes the last ones off first.
+        Now {shareWords(state.rollout.share)}, {fleet.live} live instances.
       </p>
       <label className="field">
         <span>Share of keys served from new, in %</span>

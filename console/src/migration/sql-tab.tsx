@@ -2,6 +2,7 @@ import { useRead } from '../api/use-api.ts'
 import { Chip } from '../ui/chip.tsx'
 import { Trouble } from '../ui/notice.tsx'
 import type { Detail } from './migration-page.tsx'
+import './data.css'
 
 /** The SQL files with what the lint found in them, each finding beside its line. */
 export function SqlTab({ migration }: { readonly migration: Detail }) {
@@ -22,7 +23,10 @@ export function SqlTab({ migration }: { readonly migration: Detail }) {
                   Nothing found
                 </Chip>
               ) : (
-                <Chip tone={findings.some(({ severity }) => severity === 'error') ? 'bad' : 'warn'} icon="warning">
+                <Chip
+                  tone={findings.some(({ severity }) => severity === 'error') ? 'bad' : 'warn'}
+                  icon="warning"
+                >
                   {findings.length} found
                 </Chip>
               )}
@@ -43,15 +47,20 @@ export function SqlTab({ migration }: { readonly migration: Detail }) {
                 })}
             </pre>
             {findings.map((finding) => (
-              <div key={`${finding.rule} ${finding.line} ${finding.message}`} className={`notice ${finding.severity === 'error' ? 'bad' : 'warn'}`}>
+              <div
+                key={`${finding.rule} ${finding.line} ${finding.message}`}
+                className={`notice ${finding.severity === 'error' ? 'bad' : 'warn'}`}
+              >
                 <span className="small mono">{finding.line}</span>
                 <div className="stack-s small">
                   <strong>{finding.message}</strong>
-                  <span className="second">{finding.action}</span>
-                  <span className="muted">
-                    <code>{finding.rule}</code>
-                    {finding.waived !== undefined && ` · waived: ${finding.waived}`}
-                  </span>
+                  {finding.lock !== undefined && (
+                    <span className="second">
+                      Takes {finding.lock.mode} on {finding.lock.on}, which blocks {finding.lock.blocks}.
+                    </span>
+                  )}
+                  {finding.fix !== undefined && <pre className="code-block">{finding.fix}</pre>}
+                  <code className="muted">{finding.rule}</code>
                 </div>
               </div>
             ))}

@@ -10,5 +10,9 @@ export function TimelineTab({ migration }: { readonly migration: Detail }) {
     query: { limit: 200 },
   })
   if (data === undefined) return null
-  return data.events.length === 0 ? <Nothing title="Nothing has happened yet" /> : <EventList events={data.events} />
+  return data.events.length === 0 ? (
+    <Nothing title="Nothing has happened yet" />
+  ) : (
+    <EventList events={data.events} />
+  )
 }

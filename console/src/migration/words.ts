@@ -32,8 +32,6 @@ const READS = {
   new: 'new',
 } as const
 
-export const readWords = (variant: keyof typeof READS): string => READS[variant]
-
 /** What reads do, in words: a share is told with its size. */
 export function readsOf(read: ReadRule): string {
   if (read.kind === 'fixed') return READS[read.variant]

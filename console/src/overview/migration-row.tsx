@@ -93,7 +93,8 @@ function stateWords({ work, holds, next, direction }: Row): string {
     return `${work.kind}: ${stage ?? work.status}${far}${pace}${throttledBy === undefined ? '' : `, held by ${throttledBy}`}`
   }
   const [first, ...others] = holds
-  if (first !== undefined) return `${first.message}${others.length > 0 ? ` And ${others.length} more.` : ''}`
+  if (first !== undefined)
+    return `${first.message.replace(/\.+$/, '.')}${others.length > 0 ? ` And ${others.length} more.` : ''}`
   if (direction === 'done') return 'Nothing further to do.'
   return `Next: ${nextWords(next)}.`
 }

@@ -38,7 +38,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
       <a className="skip-link" href="#content">
         Skip to the content
       </a>
-      <div className="shell-side">
+      <header className="shell-side">
         <Link href="/" className="brand-link" aria-label="Switchback, to the overview">
           <Brand />
         </Link>
@@ -57,7 +57,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           ))}
         </nav>
         <Person />
-      </div>
+      </header>
       <div className="shell-main">
         <ConnectionBanner />
         <main id="content" tabIndex={-1}>

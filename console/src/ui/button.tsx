@@ -1,4 +1,3 @@
-import { Tooltip } from '@base-ui/react/tooltip'
 import { type ReactNode, useId } from 'react'
 import { Icon, type IconName } from './icon.tsx'
 
@@ -38,18 +37,11 @@ export function Button(props: ButtonProps) {
   )
   if (whyNot === undefined) return button
   return (
-    <>
-      <Tooltip.Root>
-        <Tooltip.Trigger delay={150} render={button} />
-        <Tooltip.Portal>
-          <Tooltip.Positioner sideOffset={6} className="tooltip-place">
-            <Tooltip.Popup className="tooltip">{whyNot}</Tooltip.Popup>
-          </Tooltip.Positioner>
-        </Tooltip.Portal>
-      </Tooltip.Root>
+    <span className="why-not" data-why={whyNot}>
+      {button}
       <span id={id} className="hidden-text">
         Not now: {whyNot}
       </span>
-    </>
+    </span>
   )
 }

@@ -15,7 +15,7 @@ const pathPoint = z.object({
 
 export interface HealthRouteDeps {
   readonly clock: Clock
-  readonly phases: Pick<PhaseService, 'get'>
+  readonly phases: PhaseService
   readonly series: Pick<HealthSeries, 'of'>
 }
 

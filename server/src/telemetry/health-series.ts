@@ -44,6 +44,12 @@ interface Slot {
   secondaryFailures: number
 }
 
+const emptySums = (): Sums => ({
+  operations: 0,
+  failed: 0,
+  latency: new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0),
+})
+
 export function createHealthSeries(): HealthSeries {
   const all = new Map<string, Slot[]>()
 
@@ -68,11 +74,8 @@ export function createHealthSeries(): HealthSeries {
         slot.compared += measurement.compared
         slot.mismatches += measurement.mismatches
         slot.secondaryFailures += measurement.secondaryFailures
-        const sums = (slot.paths[measurement.path] ??= {
-          operations: 0,
-          failed: 0,
-          latency: new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0),
-        })
+        const sums = slot.paths[measurement.path] ?? emptySums()
+        slot.paths[measurement.path] = sums
         sums.operations += measurement.count
         for (const count of Object.values(measurement.errors)) sums.failed += count
         for (const [bucket, count] of measurement.latency.entries()) {
