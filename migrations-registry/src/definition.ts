@@ -51,6 +51,11 @@ export const copySchema = z
         max: z.int().min(1).max(500_000).default(50_000),
       })
       .prefault({}),
+    stopAbove: percentSchema
+      .default(0.01)
+      .describe(
+        'The backfill stops when more than this share of the rows cannot be copied, and more than 10',
+      ),
     rowsPerSecond: z.int().min(1).optional().describe('Upper limit of the copy rate'),
   })
   .describe('One mapping serves backfill, verification, repair and the way back')

@@ -269,6 +269,13 @@ describe('work', () => {
     state = must(state, { type: 'retry-work' })
     expect(state.work).toEqual({ kind: 'expand', epoch: 1, status: 'pending' })
   })
+
+  it('a backfill that left rows out is asked for again while its phase lasts', () => {
+    const state = standingAt('backfill')
+    const done = must(state, { type: 'work-done', kind: 'backfill', epoch: state.epoch })
+    expect(done.work).toMatchObject({ kind: 'backfill', status: 'done' })
+    expect(must(done, { type: 'retry-work' }).work).toMatchObject({ kind: 'backfill', status: 'pending' })
+  })
 })
 
 describe('every event in every phase', () => {

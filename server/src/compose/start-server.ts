@@ -125,6 +125,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       inbox,
       snapshots,
       works: (migration) => worksOf(db, migration),
+      failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
       waitingRoom,

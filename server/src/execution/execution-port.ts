@@ -35,6 +35,16 @@ export interface WritesInProgress {
   readonly epoch: number
 }
 
+/** A row of old that cannot be copied as it is. */
+export interface FailedRow {
+  /** Its key in new; the parts of a composite one are joined by U+001F. */
+  readonly key: string
+  readonly sqlstate: string
+  readonly error: string
+  /** Milliseconds since 1970. */
+  readonly failedAt: number
+}
+
 /** A transaction of an older epoch that the fence waits for. */
 export interface FenceHolder {
   readonly pid: number
@@ -64,6 +74,11 @@ export interface Execution {
    */
   repairs(migration: string, inProgress?: WritesInProgress): Promise<OpenRepairs>
   failedRows(migration: string): Promise<number>
+  /** Rows that could not be copied, by key, from the one after `after`. */
+  listFailedRows(
+    migration: string,
+    page: { readonly after?: string; readonly limit: number },
+  ): Promise<readonly FailedRow[]>
   /** Copies keys that wait for repair from the other path, under the key's lock. Returns how many were done. */
   repairSome(definition: MigrationDefinition, limit: number): Promise<number>
   /** Runs `work` while holding the lock that makes this the only executor of the migration; undefined where

@@ -5,6 +5,7 @@ import type { DdlSettings } from './ddl.ts'
 import { throwIfStopped } from './execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { exclusively } from './executor-lock.ts'
+import { listFailedRows } from './failed-rows.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
 import { remember } from './remember.ts'
@@ -98,6 +99,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     minimum: (migration) => fence.minimum(migration),
     repairs: (migration) => openRepairs(target, migration),
     failedRows: (migration) => countFailedRows(target, migration),
+    listFailedRows: (migration, page) => listFailedRows(target, migration, page),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
     run: async (kind, order) => {

@@ -43,6 +43,7 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
       Math.min(await one.old.minimum(migration), await one.new.minimum(migration)),
     repairs: (migration, inProgress) => openFarRepairs(targets, migration, inProgress),
     failedRows: (migration) => one.new.failedRows(migration),
+    listFailedRows: (migration, page) => one.new.listFailedRows(migration, page),
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),
     run: async (kind, order) => {
