@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { throttleSchema } from './throttle.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
@@ -56,7 +57,7 @@ export const copySchema = z
       .describe(
         'The backfill stops when more than this share of the rows cannot be copied, and more than 10',
       ),
-    rowsPerSecond: z.int().min(1).optional().describe('Upper limit of the copy rate'),
+    throttle: throttleSchema.prefault({}),
   })
   .describe('One mapping serves backfill, verification, repair and the way back')
 

@@ -13,7 +13,7 @@ copy:
   key: { account_id: id }
   columns: { balance: balance, note: note }
   chunk: { min: 50, max: 200 }
-  rowsPerSecond: 6000
+  throttle: { rowsPerSecond: 6000 }
 `
 
 export const EXPAND =

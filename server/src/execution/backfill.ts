@@ -14,6 +14,7 @@ import { waitForOlderSnapshots } from './snapshots.ts'
 import { sweep } from './sweep.ts'
 import type { Connection, Target } from './target.ts'
 import { createRateLimit, nextChunkSize, type RateLimit, whileHeldBack } from './throttle.ts'
+import { limitsOf } from './throttle-signals.ts'
 
 export interface CopyDeps {
   readonly target: Target
@@ -100,7 +101,7 @@ export async function backfill(
       mapping,
       copy,
       progress,
-      limit: createRateLimit(mapping.copy.rowsPerSecond, clock),
+      limit: createRateLimit(() => limitsOf(order).rowsPerSecond, clock),
       open: [...copy.open].reverse(),
       counts: { rows: 0, changed: 0, chunks: 0, failed: 0, retries: 0 },
       signal: AbortSignal.any([order.signal, failedElsewhere.signal]),

@@ -3,9 +3,9 @@ import type {
   MigrationSql,
   MigrationState,
   Path,
+  Throttle,
   WorkKind,
 } from '@switchback/migrations-registry'
-
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
 /** One piece of database work, as the engine hands it out. */
@@ -17,7 +17,9 @@ export interface WorkOrder {
   readonly signal: AbortSignal
   readonly report: (progress: WorkProgress) => void
   /** Whether copying may go on now; asked before every chunk. Resolves to the reason where it may not. */
-  readonly heldBackBy: () => string | undefined
+  readonly heldBackBy: () => string | undefined | Promise<string | undefined>
+  /** The limits that hold now; those of the definition where it is left out. */
+  readonly throttle?: () => Throttle
   /** Contract calls this right before the first drop; throws where the work was called off meanwhile. */
   readonly committing: () => Promise<void>
 }

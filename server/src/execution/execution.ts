@@ -13,6 +13,7 @@ import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
 import { expand, rollback } from './schema-work.ts'
 import { createTarget, type Target } from './target.ts'
+import { type ThrottlePorts, withThrottle } from './throttle-signals.ts'
 import { reverseBackfill, verify } from './verify.ts'
 
 interface ExecutionLog {
@@ -32,6 +33,8 @@ export interface ExecutionSettings {
   readonly fenceWaitMs?: number
   /** Milliseconds that the same range or key is tried in vain before the work fails. */
   readonly patienceMs?: number
+  /** What is measured elsewhere, and may hold copying back. */
+  readonly signals?: ThrottlePorts
 }
 
 export interface ExecutionOptions extends ExecutionSettings {
@@ -105,7 +108,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)
-      return kinds[kind](order)
+      return kinds[kind](withThrottle({ target, clock, ...options.signals }, order))
     },
     end: () => target.end(),
   }

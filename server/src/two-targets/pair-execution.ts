@@ -2,6 +2,7 @@ import type { WorkKind } from '@switchback/migrations-registry'
 import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
 import { throwIfStopped } from '../execution/execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
+import { withThrottle } from '../execution/throttle-signals.ts'
 import { backfillFar } from './backfill-far.ts'
 import type { Targets } from './pair.ts'
 import { openFarRepairs, repairSomeFar } from './repair-far.ts'
@@ -49,7 +50,11 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await prepare(order.definition.id)
-      return kinds[kind](order)
+      const throttled = [targets.old, targets.new].reduce(
+        (held, target) => withThrottle({ target, clock: settings.clock, ...settings.signals }, held),
+        order,
+      )
+      return kinds[kind](throttled)
     },
     end: async () => {
       await targets.old.end()
