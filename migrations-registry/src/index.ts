@@ -1,3 +1,4 @@
+export { applicationP99 } from './application-latency.ts'
 export * from './compatibility.ts'
 export * from './config.ts'
 export * from './definition.ts'
