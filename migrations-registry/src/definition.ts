@@ -61,6 +61,23 @@ export const copySchema = z
   })
   .describe('One mapping serves backfill, verification, repair and the way back')
 
+/** How statements of `expand.sql`, `rollback.sql` and `contract.sql` are run; the server's own settings where left out. */
+const ddlSchema = z.strictObject({
+  lockTimeout: durationSchema
+    .optional()
+    .describe('How long a statement waits for its locks, holding up who comes after; default 2s'),
+  statementTimeout: durationSchema.optional().describe('Limit of statements that touch the catalog only'),
+  deadline: durationSchema.optional().describe('How long a statement is tried; default 10m'),
+  replicaLag: durationSchema
+    .optional()
+    .describe('How far replicas may be behind when a statement begins; default 10s'),
+  cancelBlockers: durationSchema
+    .optional()
+    .describe(
+      'Ends transactions that hold a lock in the way for longer than this. Never autovacuum. Left out, nobody is ended',
+    ),
+})
+
 const soak = durationSchema.default(0)
 export const rolloutStepSchema = z.union(
   [
@@ -104,6 +121,7 @@ export const definitionSchema = z
       .default([])
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
+    ddl: ddlSchema.prefault({}),
     fence: z.boolean().default(true),
     rollout: z
       .array(rolloutStepSchema)
