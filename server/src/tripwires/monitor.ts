@@ -1,4 +1,5 @@
 import {
+  applicationP99,
   autopilotHolds,
   createWindows,
   evaluateTripwires,
@@ -27,6 +28,8 @@ export interface Monitor {
   live(migration: string): Promise<number>
   /** Whether the path that serves is under the limits for errors. */
   recovery(migration: StoredMigration): Promise<Judgement | undefined>
+  /** The application's own p99 of the last moments in ms; undefined where nothing was measured. */
+  latencyP99(migration: string): number | undefined
   /** How far back measurements are of use, in ms. */
   reach(): number
   /** Learns of the migrations there are, so that nothing that is told from now on is passed over. */
@@ -210,6 +213,10 @@ export function createMonitor(deps: MonitorDeps): Monitor {
       // An old count could say that nobody is there, and so that there is nothing to look at.
       live = await deps.countLive()
       return judgeRecovery(migration.definition, migration.state, factsOf(migration))
+    },
+    latencyP99: (id) => {
+      const entry = watched.get(id)
+      return entry === undefined ? undefined : applicationP99(entry.windows, clock())
     },
     reach: () => {
       const spans = [...known.values()].flatMap(({ definition }) => [...spansOf(definition)])
