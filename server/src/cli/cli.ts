@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
@@ -54,6 +55,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addMigrationCommands(program, terminal)
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
+  addAlertCommands(program, terminal)
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
   addLint(program, terminal, (exit) => {
