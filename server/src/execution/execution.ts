@@ -1,7 +1,7 @@
 import type { WorkKind } from '@switchback/migrations-registry'
 import { backfill } from './backfill.ts'
 import { contract } from './contract.ts'
-import type { DdlSettings } from './ddl.ts'
+import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
 import { throwIfStopped } from './execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { exclusively } from './executor-lock.ts'
@@ -71,24 +71,22 @@ export const createExecution = (options: ExecutionOptions): Execution =>
 export function executionOn(target: Target, options: ExecutionSettings): Execution {
   const { clock, random = Math.random, fenceWaitMs = 2_000 } = options
   const fence = createFence({ target, clock, waitMs: fenceWaitMs })
-  const settings: DdlSettings = {
-    lockTimeoutMs: 2_000,
-    statementTimeoutMs: 60_000,
-    deadlineMs: 600_000,
-    ...options.ddl,
-  }
-  const ddl = { target, clock, random, settings }
   const copying = { target, ...copySettings(options) }
-  const contracting = { ...copying, ...ddl, archiveDir: options.archiveDir }
+  const ddl = ({ definition }: WorkOrder) => ({
+    ...copying,
+    random,
+    settings: ddlSettings(definition, options.ddl),
+    archiveDir: options.archiveDir,
+  })
 
   const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
-    expand: (order) => expand(ddl, order),
-    rollback: (order) => rollback(ddl, order),
+    expand: (order) => expand(ddl(order), order),
+    rollback: (order) => rollback(ddl(order), order),
     backfill: (order) => backfill(copying, order),
     verify: (order) => verify(copying, order),
     'reverse-backfill': (order) => reverseBackfill(copying, order),
-    contract: (order) => contract(contracting, order),
-    restore: (order) => restore(contracting, order),
+    contract: (order) => contract(ddl(order), order),
+    restore: (order) => restore(ddl(order), order),
   }
 
   return {
