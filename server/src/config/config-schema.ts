@@ -37,6 +37,13 @@ export const configSchema = z.object({
     .min(24, 'expected at least 24 characters')
     .optional()
     .describe('Admin token to begin with. Without it one is made and written to `<data>/admin-token`.'),
+  SWITCHBACK_SECRET_KEY: z
+    .string()
+    .min(32, 'expected at least 32 characters')
+    .optional()
+    .describe(
+      'Key that secrets of alert sources and of notification channels are encrypted with; the same for all servers of a cluster. Without it one is made and kept in `<data>/secret-key`.',
+    ),
   MIGRATIONS_DIR: z
     .string()
     .min(1)

@@ -9,6 +9,7 @@ export interface Config {
   readonly dataDir: string
   readonly adminToken?: string
   readonly migrationsDir?: string
+  readonly secretKey?: string
   readonly heartbeatMs: number
   readonly leaseMs: number
   readonly pollMs: number
@@ -72,6 +73,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     ...(data.DATABASE_URL === undefined ? {} : { databaseUrl: data.DATABASE_URL }),
     ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
+    ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
   }
   return { ok: true, config: Object.freeze(config) }
