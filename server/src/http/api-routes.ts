@@ -12,11 +12,14 @@ import { filesRoute } from '../lint/files-route.ts'
 import { overviewRoutes } from '../overview/overview-routes.ts'
 import { wayBackRoute } from '../overview/way-back-route.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import { sourceRoutes } from '../sources/source-routes.ts'
+import type { Sources } from '../sources/sources.ts'
 import { type HealthRouteDeps, healthRoute } from '../telemetry/health-route.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
@@ -27,6 +30,7 @@ import { sessionRoutes } from './session-routes.ts'
 export interface ApiDeps
   extends MigrationRoutesDeps,
     AlertRoutesDeps,
+    FailedRowRoutesDeps,
     FlagRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
@@ -35,6 +39,7 @@ export interface ApiDeps
   readonly incidents: Incidents
   readonly audit: Audit
   readonly tokens: Tokens
+  readonly sources: Sources
 }
 
 /** Every route of the API. */
@@ -45,12 +50,14 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   filesRoute(deps),
   healthRoute(deps),
   ...tripwireRoutes(deps),
+  ...failedRowRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...flagRoutes(deps),
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),
   ...alertRoutes(deps),
+  ...sourceRoutes(deps),
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
