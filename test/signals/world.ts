@@ -72,6 +72,8 @@ export interface World {
   readonly environment: Record<string, string | undefined>
   /** Another process on the same store. */
   another(): Promise<Service>
+  /** A server on the port of one that is gone. */
+  restart(port: number): Promise<Service>
   register(id: string, yaml?: string, sql?: Record<string, string>): Promise<void>
   advanceTo(id: string, phase: string): Promise<void>
   view(id: string): Promise<View>
@@ -114,8 +116,8 @@ export async function openWorld(more: Record<string, string | undefined> = {}): 
   await target.pool.query(`create table users (id text primary key, bio text);
     insert into users select 'u' || i, 'bio ' || i from generate_series(1, 500) i`)
   const environment = { DATABASE_URL: store.url, TARGET_MAIN_URL: target.url, ...more }
-  const start = async (): Promise<Service> => {
-    const started = await startService(environment)
+  const start = async (port?: number): Promise<Service> => {
+    const started = await startService(environment, port)
     onClose(() => started.process.kill('SIGTERM'))
     return started
   }
@@ -137,7 +139,8 @@ export async function openWorld(more: Record<string, string | undefined> = {}): 
     store,
     target,
     environment,
-    another: start,
+    another: () => start(),
+    restart: start,
     onClose,
     close,
     until,
