@@ -100,6 +100,9 @@ export interface Application {
   pace(perSecond: number): void
 }
 
+/** Operations are made to fail, by the hundred. */
+const SILENT = { info: () => {}, warn: () => {}, error: () => {} }
+
 const pathOf = (): PathBehaviour => ({ fails: 0, ms: 0 })
 
 /** A server on a store and a target of its own. */
@@ -177,7 +180,14 @@ export async function openWorld(more: Record<string, string | undefined> = {}): 
     },
     application: async (id, { at = service, perSecond = 200 } = {}) => {
       token ??= await tokenOf(service, 'sdk')
-      const client = await connect({ url: at.url, token, app: 'app', version: '1', closeTimeout: 0 })
+      const client = await connect({
+        url: at.url,
+        token,
+        app: 'app',
+        version: '1',
+        closeTimeout: 0,
+        log: SILENT,
+      })
       const behaviour: Behaviour = {
         read: { old: pathOf(), new: pathOf() },
         write: { old: pathOf(), new: pathOf() },
