@@ -1,5 +1,6 @@
 import type { WorkKind } from '@switchback/migrations-registry'
 import { backfill } from './backfill.ts'
+import { startCarrying, stopCarrying } from './carry.ts'
 import { contract } from './contract.ts'
 import type { DdlSettings } from './ddl.ts'
 import { throwIfStopped } from './execution-error.ts'
@@ -100,6 +101,8 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     failedRows: (migration) => countFailedRows(target, migration),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
+    carry: (definition, on, watch) =>
+      on ? startCarrying(copying, definition, watch) : stopCarrying(copying, definition.id, watch),
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)
