@@ -19,6 +19,7 @@ export const REFUSAL_CODES = [
   'path-not-behind',
   'revert-not-safe',
   'definition-in-use',
+  'mapping-not-invertible',
   'unknown-migration',
   'epoch-known',
 ] as const

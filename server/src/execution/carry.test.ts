@@ -2,6 +2,7 @@ import { type CopyMapping, definitionSchema, type MigrationDefinition } from '@s
 import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { notCarriable } from './carry.ts'
 import { createExecution } from './execution.ts'
 import type { Execution, WorkOrder } from './execution-port.ts'
 
@@ -241,6 +242,14 @@ describe('installing', () => {
     expect(await carry()).toBe('there')
     expect(await execution.carry(moving(), false, watch(3))).toBe('removed')
     expect(await execution.carry(moving(), true, watch(2))).toBe('stale')
+  })
+
+  test('is refused before anything is done where the definition alone shows that it cannot be', async () => {
+    expect(await notCarriable(moving())).toBeUndefined()
+    expect(await notCarriable(moving({ columns: { bio: 'upper(bio)' } }))).toMatchObject({
+      code: 'mapping-not-invertible',
+      message: expect.stringContaining('copy.columns.bio ("upper(bio)") cannot be inverted by itself'),
+    })
   })
 
   test('refuses what it could not carry back, and says what to add', async () => {

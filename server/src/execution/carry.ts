@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { MigrationDefinition } from '@switchback/migrations-registry'
+import type { MigrationDefinition, Refusal } from '@switchback/migrations-registry'
 import { quoteIdent } from '../db/db.ts'
 import { type CarrySql, carryFunctions, carrySql } from './carry-sql.ts'
 import { ExecutionError } from './execution-error.ts'
@@ -21,7 +21,7 @@ const LOCK_TIMEOUT_MS = 200
 const part = (migration: string): string => `carry ${migration}`
 
 /** @throws ExecutionError where triggers could not carry writes back, saying what has to be added */
-export async function requireCarriable(definition: MigrationDefinition): Promise<void> {
+async function requireCarriable(definition: MigrationDefinition): Promise<void> {
   const copy = copyOf(definition)
   const { byKey, keyRefs } = await invert(copy)
   const lost = [...keyRefs].filter((name) => !byKey.has(name))
@@ -31,6 +31,22 @@ export async function requireCarriable(definition: MigrationDefinition): Promise
     `the key of copy cannot be inverted by itself: say in copy.reverse how ${lost.map((name) => `"${name}"`).join(' and ')} ` +
       `of ${copy.from} follows from ${copy.to}`,
   )
+}
+
+/** Why triggers could not carry writes back, as far as the definition alone shows. */
+export async function notCarriable(definition: MigrationDefinition): Promise<Refusal | undefined> {
+  if (definition.writes !== 'trigger') return undefined
+  try {
+    await requireCarriable(definition)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof ExecutionError)) throw error
+    return {
+      code: 'mapping-not-invertible',
+      message: `writes: trigger carries writes back too, but ${error.message}.`,
+      action: 'Add copy.reverse, or leave the writing of both paths to the SDK (writes: sdk).',
+    }
+  }
 }
 
 /**
