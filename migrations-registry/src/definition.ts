@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
 /** Ids of migrations; they become part of identifiers in the target, hence the limit of 48. */
@@ -64,41 +65,6 @@ export const rolloutStepSchema = z.union(
     error: 'expected { canary: <instances>, soak } or { share: <percentage>, soak }',
   },
 )
-
-const action = z.enum(['revert', 'pause', 'notify'])
-const above = z.union(
-  [
-    percentSchema,
-    z.number().min(0),
-    z
-      .string()
-      .regex(/^\d+(\.\d+)?x old$/)
-      .transform((text) => ({ timesOld: Number.parseFloat(text) })),
-  ],
-  {
-    error: 'expected a percentage ("2%"), a number, or a multiple of the old path ("1.5x old")',
-  },
-)
-
-export const measuredTripwireSchema = z.strictObject({
-  watch: z.enum(['error-rate', 'latency-p99', 'mismatch-rate', 'secondary-failure-rate']),
-  path: z.enum(['old', 'new']).default('new'),
-  above,
-  window: durationSchema.default(60_000),
-  samples: z.int().min(1).default(100).describe('Fewer than this is inconclusive'),
-  for: z.int().min(1).max(100).default(1).describe('Windows in a row'),
-  dryRun: z.boolean().default(false),
-  do: action,
-})
-
-export const alertTripwireSchema = z.strictObject({
-  watch: z.literal('alert'),
-  match: z.record(z.string(), z.string()).default({}),
-  dryRun: z.boolean().default(false),
-  do: action,
-})
-
-export const tripwireSchema = z.discriminatedUnion('watch', [measuredTripwireSchema, alertTripwireSchema])
 
 export const checkSchema = z.union(
   [
@@ -191,9 +157,6 @@ function climbs(steps: readonly Step[]): boolean {
 export type MigrationDefinition = z.output<typeof definitionSchema>
 export type CopyMapping = z.output<typeof copySchema>
 export type RolloutStep = z.output<typeof rolloutStepSchema>
-export type Tripwire = z.output<typeof tripwireSchema>
-export type MeasuredTripwire = z.output<typeof measuredTripwireSchema>
-export type AlertTripwire = z.output<typeof alertTripwireSchema>
 export type Check = z.output<typeof checkSchema>
 
 /** The SQL files of a migration folder. */
@@ -202,31 +165,6 @@ export interface MigrationSql {
   readonly rollback?: string
   readonly contract?: string
 }
-
-/** Tripwires that hold where the definition names none. */
-export const DEFAULT_TRIPWIRES: readonly Tripwire[] = [
-  {
-    watch: 'error-rate',
-    path: 'new',
-    above: 0.02,
-    window: 60_000,
-    samples: 100,
-    for: 1,
-    dryRun: false,
-    do: 'revert',
-  },
-  {
-    watch: 'latency-p99',
-    path: 'new',
-    above: { timesOld: 2 },
-    window: 300_000,
-    samples: 500,
-    for: 2,
-    dryRun: false,
-    do: 'revert',
-  },
-  { watch: 'alert', match: {}, dryRun: false, do: 'revert' },
-]
 
 export const tripwiresOf = (definition: MigrationDefinition): readonly Tripwire[] =>
   definition.tripwires ?? DEFAULT_TRIPWIRES

@@ -47,6 +47,8 @@ export type MigrationEvent =
       readonly type: 'revert'
       readonly cause: RevertCause
       readonly to?: Phase
+      /** The run that the cause speaks of: another one is not reverted for it. */
+      readonly run?: MigrationState['run']
       /** Who may still be on an epoch of the history. */
       readonly instances: readonly Straggler[]
       readonly canRollback: boolean

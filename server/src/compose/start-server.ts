@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Telemetry } from '@switchback/migrations-registry'
 import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createAudit } from '../audit/audit.ts'
@@ -22,6 +23,7 @@ import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
 import { openStore } from './open-store.ts'
@@ -77,6 +79,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const targets = await openTargets(config, bundled, clock, log)
     shutdown.add('targets', () => targets.close())
     let push: Push | undefined
+    let signals: Signals | undefined
     const { phases, engine } = composeWork({
       db,
       clock,
@@ -85,11 +88,18 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       reverts: incidents,
       targets,
       announce,
+      holds: (migration) => signals?.monitor.holds(migration) ?? [],
       onWorkProgress: (work, progress) => push?.progress({ ...work, progress }),
       log,
     })
     shutdown.add('engine', () => engine.stop())
     const metrics = createMetrics({ db, clock })
+    signals = composeSignals({ db, clock, newId, phases, incidents, revisions, config, log }, shutdown)
+    const { monitor, exchange } = signals
+    const telemetry = (batch: Telemetry): void => {
+      metrics.telemetry(batch)
+      exchange.record(batch)
+    }
     const inbox = createAlertInbox({
       db,
       clock,
@@ -118,7 +128,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
       waitingRoom,
-      telemetry: (batch) => metrics.telemetry(batch),
+      telemetry,
+      monitor,
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
     const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
@@ -140,7 +151,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       fleet,
       snapshots,
       revisions,
-      telemetry: (_instance, batch) => metrics.telemetry(batch),
+      telemetry: (_instance, batch) => telemetry(batch),
       log,
     })
     const pushed = push
@@ -159,6 +170,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     httpServer.listen({ port: config.port, host: config.host, backlog: BACKLOG })
     await once(httpServer, 'listening')
     inbox.start()
+    void signals.start()
     engine.wake()
     const address = httpServer.address()
     const port = typeof address === 'object' && address !== null ? address.port : config.port

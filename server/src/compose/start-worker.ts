@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { createFleet } from '../fleet/fleet.ts'
 import { createIncidents } from '../incidents/incidents.ts'
 import { createRevisions } from '../push/create-revisions.ts'
+import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
 import { openStore } from './open-store.ts'
@@ -27,18 +28,24 @@ export async function startWorker(config: Config, log: Logger): Promise<{ stop()
     shutdown.add('fleet', () => fleet.stop())
     const targets = await openTargets(config, bundled, clock, log)
     shutdown.add('targets', () => targets.close())
-    const { engine } = composeWork({
+    const newId = createNewId(clock)
+    const incidents = createIncidents({ db, clock, fleet })
+    let signals: Signals | undefined
+    const { phases, engine } = composeWork({
       db,
       clock,
-      newId: createNewId(clock),
+      newId,
       fleet,
-      reverts: createIncidents({ db, clock, fleet }),
+      reverts: incidents,
+      holds: (migration) => signals?.monitor.holds(migration) ?? [],
       targets,
       announce: (revision) => revisions.announce(revision),
       onWorkProgress: () => {},
       log,
     })
     shutdown.add('engine', () => engine.stop())
+    signals = composeSignals({ db, clock, newId, phases, incidents, revisions, config, log }, shutdown)
+    await signals.start()
     revisions.onRevision(() => engine.wake())
     engine.wake()
     log.info({}, 'the worker is ready')

@@ -62,6 +62,17 @@ test('statements are told apart by the parser, run one by one, and never twice',
   })
 })
 
+test('control characters in strings are part of a statement like any other', async () => {
+  const sql = (sign: string) =>
+    `create table things (t text); insert into things values ('a${sign}b'); /*${sign}*/ select '\u0085'`
+  expect((await execution.run('expand', order(sql('\u0001')))).detail).toMatchObject({ statements: 3 })
+  expect((await pool.query('select t from things')).rows).toEqual([{ t: 'a\u0001b' }])
+  await expect(execution.run('expand', order(sql('\u0002')))).rejects.toMatchObject({
+    code: 'statement-changed',
+    message: expect.stringContaining('statement 2'),
+  })
+})
+
 test('a file that fails half-way resumes where it stood; a rollback clears what is there, and expand runs anew', async () => {
   const good = 'create table things (id int); insert into things values (1);'
   await expect(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { hasSqlDetails, type Node, parse, scan } from 'libpg-query'
+import { hasSqlDetails, type Node, parse } from 'libpg-query'
 import { ExecutionError, messageOf } from './execution-error.ts'
+import { wordsOf } from './words.ts'
 
 export interface SqlStatement {
   readonly text: string
@@ -28,13 +29,10 @@ export async function parseSql(sql: string, file: string): Promise<readonly SqlS
   }
 }
 
-async function checksumOf(text: string): Promise<string> {
-  const { tokens } = await scan(text)
-  const words = tokens.filter(({ tokenName }) => tokenName !== 'SQL_COMMENT' && tokenName !== 'C_COMMENT')
-  return createHash('sha256')
-    .update(words.map((token) => token.text).join(' '))
+const checksumOf = async (text: string): Promise<string> =>
+  createHash('sha256')
+    .update((await wordsOf(text)).join(' '))
     .digest('hex')
-}
 
 const lineOf = (sql: string, position: number): string =>
   `:${[...sql].slice(0, position).filter((character) => character === '\n').length + 1}`

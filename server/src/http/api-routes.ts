@@ -11,6 +11,7 @@ import type { Incidents } from '../incidents/incidents.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
+import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
@@ -18,7 +19,12 @@ import { migrationRoutes } from './migration-routes.ts'
 import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
-export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoutesDeps, PollingRoutesDeps {
+export interface ApiDeps
+  extends MigrationRoutesDeps,
+    AlertRoutesDeps,
+    FlagRoutesDeps,
+    PollingRoutesDeps,
+    TripwireRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -28,6 +34,7 @@ export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoute
 /** Every route of the API. */
 export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
+  ...tripwireRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...flagRoutes(deps),

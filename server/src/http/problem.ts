@@ -47,6 +47,7 @@ const KINDS = {
   'approval-not-open': refused('Approval is not open'),
   'already-approved': refused('Approved already'),
   'path-not-behind': refused('That does not lie behind'),
+  'run-over': refused('That speaks of an earlier run'),
   'revert-not-safe': refused('The revert is not safe yet'),
   'definition-in-use': refused('The definition is in use'),
   'mapping-not-invertible': refused('The mapping cannot be inverted'),

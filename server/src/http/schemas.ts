@@ -177,6 +177,9 @@ export const incidentSchema = z
     id: z.string(),
     migration: z.string(),
     status: z.enum(['open', 'resolved']),
+    kind: z
+      .enum(['revert', 'refused'])
+      .describe('refused: an automatic revert that was not safe; a person has to see to it'),
     title: z.string(),
     cause: z.object({
       kind: z.enum(['manual', 'alert', 'tripwire', 'verification']),

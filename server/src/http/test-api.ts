@@ -25,6 +25,10 @@ import { createSnapshots } from '../push/snapshots.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
+import { countLive } from '../tripwires/live-instances.ts'
+import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
+import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
 import { createApp } from './create-app.ts'
 
@@ -35,6 +39,7 @@ export interface TestApi {
   readonly fleet: Fleet
   readonly inbox: AlertInbox
   readonly incidents: Incidents
+  readonly monitor: Monitor
   readonly metrics: Metrics
   readonly tokens: Tokens
   /** Lines that were logged so far. */
@@ -100,7 +105,17 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     listeners.add(listener)
     return () => listeners.delete(listener)
   })
+  const monitor = createMonitor({
+    phases,
+    clock,
+    respond: createRespond({ db, clock, newId, phases, incidents, announce }),
+    countLive: () => countLive(db),
+    readings: () => ({}),
+    breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
+    onFault: (error) => void faults.push(error),
+  })
   const routes = apiRoutes({
+    monitor,
     db,
     clock,
     newId,
@@ -134,6 +149,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     fleet,
     inbox,
     incidents,
+    monitor,
     metrics,
     tokens,
     logged,
@@ -165,6 +181,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     },
     stop: async () => {
       waitingRoom.close()
+      await monitor.stop()
       await inbox.stop()
       await fleet.stop()
     },
