@@ -84,17 +84,23 @@ export async function tokenOf(service: Service, role: string): Promise<string> {
 
 interface View {
   readonly state: { readonly phase: string; readonly epoch: number }
+  readonly gate: { readonly open: boolean; readonly blockers: readonly { readonly message: string }[] }
 }
 
 /** Advances until the migration stands at `phase`; each gate is given time to open. */
-export async function advanceTo(service: Service, phase: string): Promise<void> {
+export async function advanceTo(service: Service, phase: string, id = 'user-profiles'): Promise<void> {
+  let stands = ''
   await waitFor(
     async () => {
-      const { body } = await service.call<View>('GET', '/v1/migrations/user-profiles')
+      const { body } = await service.call<View>('GET', `/v1/migrations/${id}`)
       if (body.state.phase === phase) return true
-      await service.call('POST', '/v1/migrations/user-profiles/advance', {})
+      stands = [body.state.phase, ...body.gate.blockers.map(({ message }) => message)].join(': ')
+      // While work runs the gate is closed: asking all the same might take the step after it too.
+      if (body.gate.open) await service.call('POST', `/v1/migrations/${id}/advance`, {})
       return false
     },
-    { what: `the migration to stand at ${phase}` },
-  )
+    { what: `the migration to stand at ${phase}`, timeoutMs: 40_000 },
+  ).catch((cause: unknown) => {
+    throw new Error(`it stands at ${stands}`, { cause })
+  })
 }
