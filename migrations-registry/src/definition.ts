@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { afterRevertSchema, checkSchema } from './check-schema.ts'
+import { throttleSchema } from './throttle.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
@@ -51,9 +53,31 @@ export const copySchema = z
         max: z.int().min(1).max(500_000).default(50_000),
       })
       .prefault({}),
-    rowsPerSecond: z.int().min(1).optional().describe('Upper limit of the copy rate'),
+    stopAbove: percentSchema
+      .default(0.01)
+      .describe(
+        'The backfill stops when more than this share of the rows cannot be copied, and more than 10',
+      ),
+    throttle: throttleSchema.prefault({}),
   })
   .describe('One mapping serves backfill, verification, repair and the way back')
+
+/** How statements of `expand.sql`, `rollback.sql` and `contract.sql` are run; the server's own settings where left out. */
+const ddlSchema = z.strictObject({
+  lockTimeout: durationSchema
+    .optional()
+    .describe('How long a statement waits for its locks, holding up who comes after; default 2s'),
+  statementTimeout: durationSchema.optional().describe('Limit of statements that touch the catalog only'),
+  deadline: durationSchema.optional().describe('How long a statement is tried; default 10m'),
+  replicaLag: durationSchema
+    .optional()
+    .describe('How far replicas may be behind when a statement begins; default 10s'),
+  cancelBlockers: durationSchema
+    .optional()
+    .describe(
+      'Ends transactions that hold a lock in the way for longer than this. Never autovacuum. Left out, nobody is ended',
+    ),
+})
 
 const soak = durationSchema.default(0)
 export const rolloutStepSchema = z.union(
@@ -63,20 +87,6 @@ export const rolloutStepSchema = z.union(
   ],
   {
     error: 'expected { canary: <instances>, soak } or { share: <percentage>, soak }',
-  },
-)
-
-export const checkSchema = z.union(
-  [
-    z.strictObject({ name: z.string().optional(), sql: z.string().min(1) }),
-    z.strictObject({
-      name: z.string().optional(),
-      http: z.url(),
-      expect: z.int().min(100).max(599).default(200),
-    }),
-  ],
-  {
-    error: 'expected { sql: <statement that returns true> } or { http: <url>, expect: <status> }',
   },
 )
 
@@ -98,12 +108,16 @@ export const definitionSchema = z
       .default([])
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
+<<<<<<< HEAD
     writes: z
       .enum(['sdk', 'trigger'])
       .default('sdk')
       .describe(
         'Who keeps both paths current from dual-write to promoted: the SDK, which writes both, or triggers, which carry every write of either table to the other, whoever makes it',
       ),
+=======
+    ddl: ddlSchema.prefault({}),
+>>>>>>> main
     fence: z.boolean().default(true),
     rollout: z
       .array(rolloutStepSchema)
@@ -125,7 +139,8 @@ export const definitionSchema = z
         archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),
       })
       .prefault({}),
-    checks: z.array(checkSchema).default([]),
+    checks: z.array(checkSchema).default([]).describe('Critical flows; run after a revert'),
+    afterRevert: afterRevertSchema.optional(),
     flags: z.strictObject({ alias: z.string().min(1).max(100).optional() }).prefault({}),
     autopilot: z.boolean().default(false).describe('Advance by itself whenever the gate is open'),
     dependsOn: z.array(migrationIdSchema).default([]),
@@ -157,7 +172,6 @@ function climbs(steps: readonly Step[]): boolean {
 export type MigrationDefinition = z.output<typeof definitionSchema>
 export type CopyMapping = z.output<typeof copySchema>
 export type RolloutStep = z.output<typeof rolloutStepSchema>
-export type Check = z.output<typeof checkSchema>
 
 /** The SQL files of a migration folder. */
 export interface MigrationSql {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Phase } from '@switchback/migrations-registry'
 import { pgbenchBinary, spawnProcess, testDatabase, waitFor } from '@switchback/test/support'
 import { afterEach, expect, test } from 'vitest'
 import { NEW_SCRIPT, startWorkload, WORKLOADS } from '../pgbench/workload.ts'
@@ -57,7 +58,7 @@ test.skipIf(pgbench === undefined)(
       SWITCHBACK_DATA: folder,
     })
     cleanup.push(() => service.process.kill('SIGTERM'))
-    const to = (phase: string) => advanceTo(service, phase, ID)
+    const to = (phase: Phase) => advanceTo(service, phase, ID)
     const post = (command: string, body: object) =>
       service.call('POST', `/v1/migrations/${ID}/${command}`, body)
     const differing = async (): Promise<unknown> =>
@@ -68,7 +69,7 @@ test.skipIf(pgbench === undefined)(
     expect((await service.call('POST', '/v1/migrations', MIGRATION)).status).toBe(201)
 
     const old = startWorkload(pgbench, target.url, WORKLOADS.old, 100)
-    for (const phase of ['expanded', 'dual-write', 'backfill', 'shadow', 'ramp']) await to(phase)
+    for (const phase of ['expanded', 'dual-write', 'backfill', 'shadow', 'ramp'] as const) await to(phase)
     // A deployment: both versions at work, while the leader changes.
     const fresh = startWorkload(pgbench, target.url, WORKLOADS.new(file), 100)
     await to('promoted')

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
@@ -56,6 +57,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addMigrationCommands(program, terminal)
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
+  addAlertCommands(program, terminal)
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
   addPlan(program, terminal)

@@ -21,7 +21,7 @@ export interface WorkDeps {
   readonly newId: NewId
   readonly fleet: FleetReader
   readonly reverts: RevertRecorder
-  readonly targets: Targets
+  readonly targets: Pick<Targets, 'executionFor'>
   readonly announce: (revision: number) => void
   readonly onWorkProgress: (work: WorkId, progress: WorkProgress) => void
   readonly log: ServerLog

@@ -2,6 +2,7 @@ import type { MigrationDefinition, MigrationSql } from '@switchback/migrations-r
 import { type CatalogDifference, compareCatalogs } from '../catalog/compare-catalogs.ts'
 import { readCatalog } from '../catalog/read-catalog.ts'
 import { appliedStatements } from '../execution/ddl-records.ts'
+import { type Holder, holdersNow, inTheWayOf } from '../execution/holders.ts'
 import { parseSql } from '../execution/sql-statements.ts'
 import type { Target } from '../execution/target.ts'
 import { blocks, holdsUpTraffic, strongest } from '../lint/locks.ts'
@@ -9,14 +10,7 @@ import { type PlannedFile, type PlannedLock, planFile, type StatementPlan } from
 import { estimateMs } from './estimate.ts'
 import { type InTargetLimits, type Rehearsed, rehearse, rehearseInTarget } from './rehearse.ts'
 import { onScratchCopy, type Scratch } from './scratch.ts'
-import {
-  factsBetween,
-  type Holder,
-  holdersNow,
-  inTheWayOf,
-  sampleTraffic,
-  type TableFacts,
-} from './target-facts.ts'
+import { factsBetween, sampleTraffic, type TableFacts } from './target-facts.ts'
 
 export interface DryStatement extends StatementPlan {
   /** Whether the locks were seen, or are those that PostgreSQL's manual tells of. */

@@ -1,7 +1,5 @@
-import { BACKEND_COLUMNS, type InTheWay } from '../execution/in-the-way.ts'
-import type { Sql, Target } from '../execution/target.ts'
+import type { Sql } from '../execution/target.ts'
 import { keyOfNames } from '../lint/ast.ts'
-import { conflictsOf, type LockMode, modeOfCatalog } from '../lint/locks.ts'
 
 /** A table of the target: how big, and how busy. */
 export interface TableFacts {
@@ -65,32 +63,3 @@ export function factsBetween(first: TrafficSample, second: TrafficSample): Reado
     }),
   )
 }
-
-/** A session that a statement would have to wait for now. */
-export interface Holder extends InTheWay {
-  readonly table: string
-  readonly mode: LockMode
-}
-
-/** Locks on tables that sessions hold at this moment. */
-export async function holdersNow(target: Target): Promise<readonly Holder[]> {
-  const { rows } = await target.query<InTheWay & { schema: string; name: string; held: string }>(
-    `select ${BACKEND_COLUMNS}, n.nspname as schema, c.relname as name, l.mode as held
-     from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
-       join pg_stat_activity a on a.pid = l.pid
-     where l.locktype = 'relation' and l.granted and l.pid <> pg_backend_pid()
-       and l.database = (select oid from pg_database where datname = current_database())
-       and c.relkind in ('r', 'p', 'm') and n.nspname !~ '^pg_'
-     order by a.xact_start`,
-  )
-  return rows.flatMap(({ schema, name, held, ...backend }) => {
-    const mode = modeOfCatalog(held)
-    return mode === undefined ? [] : [{ ...backend, mode, table: keyOfNames([schema, name]) }]
-  })
-}
-
-export const inTheWayOf = (
-  holders: readonly Holder[],
-  lock: { readonly mode: LockMode; readonly on: string },
-): readonly Holder[] =>
-  holders.filter(({ table, mode }) => table === lock.on && conflictsOf(lock.mode).includes(mode))

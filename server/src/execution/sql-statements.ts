@@ -65,6 +65,7 @@ export type StatementMode =
   | { readonly kind: 'create-index'; readonly index: string; readonly table: TableName }
   | { readonly kind: 'drop-index'; readonly indexes: readonly TableName[] }
   | { readonly kind: 'detach'; readonly parent: TableName; readonly partition: TableName }
+  | { readonly kind: 'reindex'; readonly relation: TableName }
   /** Alone, and done again where a crash hides whether it was done. */
   | { readonly kind: 'alone' }
 
@@ -107,8 +108,10 @@ export function modeOf({ node, text }: SqlStatement): StatementMode {
     }
     return { kind: 'transaction', long: commands.some(({ subtype }) => subtype === 'AT_ValidateConstraint') }
   }
+  if ('ReindexStmt' in node && hasOption(node.ReindexStmt.params, 'concurrently')) {
+    return { kind: 'reindex', relation: tableNameOf(node.ReindexStmt.relation ?? {}) }
+  }
   const alone =
-    ('ReindexStmt' in node && hasOption(node.ReindexStmt.params, 'concurrently')) ||
     ['VacuumStmt', 'CallStmt', 'AlterSystemStmt', 'CreatedbStmt', 'DropdbStmt'].some(
       (kind) => kind in node,
     ) ||
