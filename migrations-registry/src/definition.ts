@@ -108,16 +108,13 @@ export const definitionSchema = z
       .default([])
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
-<<<<<<< HEAD
     writes: z
       .enum(['sdk', 'trigger'])
       .default('sdk')
       .describe(
         'Who keeps both paths current from dual-write to promoted: the SDK, which writes both, or triggers, which carry every write of either table to the other, whoever makes it',
       ),
-=======
     ddl: ddlSchema.prefault({}),
->>>>>>> main
     fence: z.boolean().default(true),
     rollout: z
       .array(rolloutStepSchema)
