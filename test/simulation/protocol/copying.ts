@@ -121,7 +121,11 @@ export async function reconcile(tools: CopyTools, order: WorkOrder, leader: Path
         continue
       }
       const repaired = await persistently(tools, order.signal, (session) =>
-        inTransaction(session, 'read committed', () => repairKeyed(session, difference.key, leader)),
+        inTransaction(session, 'read committed', async () => {
+          const done = await repairKeyed(session, difference.key, leader)
+          if (done === 'missing') await keepQueued(session, difference.key, leader)
+          return done
+        }),
       )
       if (repaired !== 'equal') standing++
     }
@@ -147,6 +151,12 @@ async function repairKeyed(session: Session, key: string, leader: Path): Promise
   await copyValue(session, key, leader, value)
   const follower = leader === 'old' ? fresh : old
   return follower === undefined ? 'missing' : 'repaired'
+}
+
+/** What verification copies of a key that waits for repair is not settled yet, as little as what the worker does. */
+async function keepQueued(session: Session, key: string, leader: Path): Promise<void> {
+  const id = repairKey(MIGRATION, key, leader === 'old' ? 'new' : 'old')
+  await session.update(REPAIR_ROWS, id, ({ settlesAfter: _, ...row }) => ({ ...row, copied: true }))
 }
 
 async function copyValue(
