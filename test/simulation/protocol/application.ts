@@ -1,14 +1,15 @@
-import type { Position } from '@switchback/migrations-registry'
 import type { Migration, SecondaryFailure } from '@switchback/sdk'
 import { createClient, parseOptions, type Switchback } from '@switchback/sdk/parts'
 import type { Database } from '../database/database.ts'
 import { Session } from '../database/session.ts'
 import type { FenceMinimum } from '../database/target.ts'
 import type { Isolation } from '../database/transaction.ts'
+import type { Checker } from '../invariants/checker.ts'
+import type { Speaker, Value, WriteOp } from '../invariants/operations.ts'
 import type { Network } from '../world/network.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
-import type { Checker, Speaker, Value, WriteOp } from './checker.ts'
+import { lieOf } from './lies.ts'
 import { createSimLink, type Endpoint } from './link.ts'
 import type { Mutant } from './mutants.ts'
 import { MIGRATION } from './tables.ts'
@@ -34,8 +35,8 @@ export interface ApplicationOptions {
   readonly keepsId: boolean
   /** How often a statement of one path fails. */
   readonly failing: number
-  /** Whether several operations are sometimes put into one transaction. */
-  readonly transactions: boolean
+  /** Share of the operations that are put into one transaction with others. */
+  readonly transactions: number
   readonly pauseMs: readonly [number, number]
 }
 
@@ -220,13 +221,13 @@ export class Application implements Speaker {
     const op = this.#op(key, drawn < 0.6 ? 'remove' : 'put')
     try {
       // In `planned` nothing tells which epoch an empty transaction will turn out to be of.
-      const routed = transactions && drawn > 0.92 && checker.fenced(this.applied)
+      const routed = drawn >= 1 - transactions && checker.fenced(this.applied)
       if (routed && this.#port !== undefined) {
         const second = this.#op(random.pick(keys), 'put')
         await client.transaction(this.#port, async (open) => {
           // A statement of one's own, which fixes what the transaction sees long before it is let in.
           await open.db.look()
-          await process.delay(random.between(0, 15))
+          await process.delay(random.chance(0.25) ? random.between(40, 400) : random.between(0, 15))
           const inside = migration.in(open)
           await inside.write(op.key, op)
           if (second.key > op.key) await inside.write(second.key, second)
@@ -250,32 +251,4 @@ export class Application implements Speaker {
 /** Begins the values of a run at one, so that a replay has the same. */
 export function resetValues(): void {
   lastValue = 0
-}
-
-type Positions = Readonly<Record<string, Position>>
-
-const positionsOf = (body: unknown): Positions | undefined =>
-  typeof body === 'object' && body !== null && 'positions' in body ? (body.positions as Positions) : undefined
-
-/** What some mutants say of themselves. */
-function lieOf(
-  mutant: Mutant | undefined,
-  oldestRead: () => number | undefined,
-): ((body: unknown) => unknown) | undefined {
-  const drained: ((position: Position) => number) | undefined =
-    mutant === 'ack-without-drain'
-      ? ({ applied }) => applied
-      : mutant === 'drain-forgets-open-transactions'
-        ? ({ applied }) => Math.min(applied, oldestRead() ?? applied)
-        : undefined
-  if (drained === undefined) return undefined
-  return (body) => {
-    const positions = positionsOf(body)
-    if (positions === undefined) return body
-    const told = Object.entries(positions).map(([id, position]) => [
-      id,
-      { ...position, drained: drained(position) },
-    ])
-    return { ...(body as object), positions: Object.fromEntries(told) }
-  }
 }

@@ -4,15 +4,15 @@ import type { Database } from '../database/database.ts'
 import { DbError } from '../database/db-error.ts'
 import { Session } from '../database/session.ts'
 import { type FenceMinimum, fenceLock, raise } from '../database/target.ts'
+import type { Checker } from '../invariants/checker.ts'
+import { Violation } from '../invariants/violation.ts'
 import type { Network } from '../world/network.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
-import type { Checker } from './checker.ts'
 import { backfill, type CopyTools, reconcile, repairSome } from './copying.ts'
 import type { Mutant } from './mutants.ts'
 import { FENCES, REPAIR_ROWS, TABLES } from './tables.ts'
 import type { TargetSchema } from './target-schema.ts'
-import { Violation } from './violation.ts'
 
 export interface SimExecutionOptions {
   readonly network: Network

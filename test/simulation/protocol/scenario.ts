@@ -22,6 +22,7 @@ export type Action =
   | 'crash-server'
   | 'crash-worker'
   | 'crash-target'
+  | 'jump-clock'
   | 'backup'
   | 'restore'
 
@@ -55,6 +56,7 @@ const EVERYWHERE: Weights = {
   'crash-server': 0.4,
   'crash-worker': 0.4,
   'crash-target': 0.1,
+  'jump-clock': 0.2,
 }
 
 const THEMES: readonly Theme[] = [
@@ -114,8 +116,11 @@ export interface Scenario {
   readonly onLeaseExpired: readonly ('hold' | 'stop')[]
   readonly onSecondaryFailure: 'repair' | 'fail'
   readonly failing: number
-  readonly transactions: boolean
+  /** Share of the operations that are part of a transaction of the application's own. */
+  readonly transactions: number
   readonly pauseMs: readonly [number, number]
+  /** How fast the target is: bounds of the time between two rows of a statement. */
+  readonly workMs: readonly [number, number]
   readonly slowChance: number
   readonly actions: number
   readonly actionMs: readonly [number, number]
@@ -140,10 +145,16 @@ export function drawScenario(random: Random): Scenario {
     onLeaseExpired: [0, 1, 2].map(() => (random.chance(0.2) ? 'stop' : 'hold')),
     onSecondaryFailure: random.chance(0.8) ? 'repair' : 'fail',
     failing: random.chance(0.35) ? 0.06 : 0,
-    transactions: fence && random.chance(0.4),
+    transactions: fence && random.chance(0.4) ? random.pick([0.08, 0.25]) : 0,
     pauseMs: random.pick([
+      [2, 10],
       [5, 30],
       [15, 80],
+    ] as const),
+    workMs: random.pick([
+      [0, 0.3],
+      [0, 0.3],
+      [0.2, 3],
     ] as const),
     slowChance: random.pick([0.02, 0.1]),
     actions: 10 + random.below(16),

@@ -5,12 +5,13 @@ import { Database } from '../database/database.ts'
 import { table } from '../database/relation.ts'
 import { Session } from '../database/session.ts'
 import { type FenceMinimum, minimumSequence, SEQUENCE_MINIMUM } from '../database/target.ts'
+import { Checker } from '../invariants/checker.ts'
+import { Violation } from '../invariants/violation.ts'
 import { Network } from '../world/network.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
 import { World } from '../world/world.ts'
 import { Application, resetValues } from './application.ts'
-import { Checker } from './checker.ts'
 import { createSimExecution } from './execution.ts'
 import type { Mutant } from './mutants.ts'
 import { Operator } from './operator.ts'
@@ -22,7 +23,6 @@ import { SimStore } from './store.ts'
 import type { StoreContent } from './store-content.ts'
 import { FENCES, MIGRATION, TABLES } from './tables.ts'
 import { TargetSchema } from './target-schema.ts'
-import { Violation } from './violation.ts'
 import { wrapStore } from './wrap-store.ts'
 
 export interface RunOptions {
@@ -91,7 +91,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
     duplication: scenario.rough ? 0.1 : 0,
     notice: [1, 30],
   })
-  const db = new Database(world.process('target'), { work: [0, 0.3], deadlockTimeout: [15, 30] })
+  const db = new Database(world.process('target'), { work: scenario.workMs, deadlockTimeout: [15, 30] })
   const checker = new Checker(db, (what) => world.note('truth', what))
   const store = new SimStore(world, [0.1, 1], (before, after) => checker.stored(before, after))
   const registry = new Registry(world, store, LEASE_MS, HEARTBEAT_MS)
@@ -116,7 +116,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
             random: world.random.fork(),
             archive,
             state: () => store.content.migrations.get(MIGRATION)?.state,
-            contractRefusal: () => contractRefusal(store.content, world.now),
+            contractRefusal: () => contractRefusal(store.content, by.clock()),
           },
           by,
         ),
@@ -144,7 +144,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
       pauseMs: scenario.pauseMs,
     })
   })
-  checker.apps.push(...apps)
+  checker.watch(apps)
   const operator = new Operator({
     world,
     network,
