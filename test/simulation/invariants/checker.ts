@@ -219,7 +219,7 @@ export class Checker {
   /** What a delete has left in the path that leads: a snapshot may have kept it from seeing a row. */
   #left(key: string): Value {
     const complete = this.#state?.complete
-    const queued = this.#db.committed(REPAIRS).has(repairKey(MIGRATION, key, 'old'))
+    const queued = this.#db.committed(REPAIRS).get(repairKey(MIGRATION, key))?.path === 'old'
     const path = complete?.old === false || queued ? 'new' : 'old'
     return this.#db.committed(TABLES[path]).get(key)
   }

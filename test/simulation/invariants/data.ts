@@ -51,9 +51,10 @@ export function checkData(db: Database, history: History, claims: Iterable<Claim
   const rows = { old: db.committed(TABLES.old), new: db.committed(TABLES.new) }
   const repairs = db.committed(REPAIRS)
   for (const [key, truth] of history.present()) {
+    const behind = repairs.get(repairKey(MIGRATION, key))?.path
     for (const { path, queued, who } of held) {
       const value = rows[path].get(key)
-      const open = repairs.has(repairKey(MIGRATION, key, path))
+      const open = behind === path
       if (open && queued === 'read') {
         const instead = rows[other(path)].get(key)
         if (instead === truth) continue

@@ -173,6 +173,7 @@ export class Application implements Speaker {
       ...this.#options,
       app: this,
       retries: 3,
+      beginsEmpty: this.#options.transactions > 0,
       connect: () => {
         for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) {
           if (!session.lost) return session

@@ -193,7 +193,7 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
     repairs: () =>
       connected(async (session) => {
         const rows = await session.scan(REPAIR_ROWS)
-        const old = rows.filter(([key]) => key.endsWith('old')).length
+        const old = rows.filter(([, { path }]) => path === 'old').length
         return { old, new: rows.length - old }
       }),
     failedRows: async () => 0,
