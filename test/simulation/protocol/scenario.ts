@@ -63,9 +63,9 @@ const THEMES: readonly Theme[] = [
   { name: 'from the start', weight: 1, phases: ['planned', 'expanded'], likely: { advance: 25, revert: 1 } },
   {
     name: 'copying',
-    weight: 4,
+    weight: 5,
     phases: ['dual-write', 'backfill'],
-    likely: { advance: 20, revert: 0.5, 'revert-far': 0.2, 'part-app': 0.7, 'stop-app': 0.7 },
+    likely: { advance: 20, revert: 1.5, 'revert-far': 0.2, rearm: 6, 'part-app': 0.7, 'stop-app': 0.7 },
   },
   { name: 'ramp', weight: 3, phases: ['shadow', 'ramp'], likely: { advance: 14, revert: 2 } },
   {
@@ -134,7 +134,7 @@ export function drawScenario(random: Random): Scenario {
     theme: theme.name,
     phase: random.pick(theme.phases),
     apps: random.chance(0.6) ? 2 : 3,
-    keys: ['k1', 'k2', 'k3'].slice(0, random.pick([1, 2, 2, 3])),
+    keys: ['k1', 'k2', 'k3', 'k4'].slice(0, random.pick([1, 2, 2, 3, 4])),
     isolation: random.pick(['read committed', 'repeatable read', 'serializable']),
     fence,
     shadow: random.chance(0.3) ? 1 : 0,
@@ -155,8 +155,9 @@ export function drawScenario(random: Random): Scenario {
       [0, 0.3],
       [0, 0.3],
       [0.2, 3],
+      [1, 6],
     ] as const),
-    slowChance: random.pick([0.02, 0.1]),
+    slowChance: random.pick([0.02, 0.1, 0.3]),
     actions: 10 + random.below(16),
     actionMs: random.pick([
       [2, 40],

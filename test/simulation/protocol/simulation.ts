@@ -56,9 +56,9 @@ const TABLE_MINIMUM: FenceMinimum = {
 }
 
 /** One run of the whole protocol from one seed, up to its end or to the first violation. */
-export async function simulate({ seed, mutant, trace = false }: RunOptions): Promise<RunResult> {
+export async function simulate({ seed, mutant, trace: recorded = false }: RunOptions): Promise<RunResult> {
   resetValues()
-  const world = new World({ seed, trace })
+  const world = new World({ seed, trace: recorded })
   const scenario = drawScenario(world.random.fork())
   world.note(
     'seed',
@@ -78,7 +78,9 @@ export async function simulate({ seed, mutant, trace = false }: RunOptions): Pro
     world.note('CHECK', () => error.message)
     violation = error
   }
-  return { seed, scenario, steps: world.steps, violation, trace: world.trace }
+  const trace = [...world.trace]
+  run.end()
+  return { seed, scenario, steps: world.steps, violation, trace }
 }
 
 function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
@@ -116,7 +118,9 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
             random: world.random.fork(),
             archive,
             state: () => store.content.migrations.get(MIGRATION)?.state,
-            contractRefusal: () => contractRefusal(store.content, by.clock()),
+            // Where the clock has jumped, so has the end of the soak.
+            contractRefusal: () =>
+              contractRefusal(store.content, server.process.skew === 0 ? world.now : undefined),
           },
           by,
         ),
@@ -184,7 +188,11 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
     for (const app of apps) world.at(random.between(5, 40), () => app.process.restart(app.main))
     operator.start()
   }
-  return { prepare, checker, endsAt }
+  /** Nothing of the run is left to wait for anything. */
+  const end = (): void => {
+    for (const { process } of [server, ...(worker === undefined ? [] : [worker]), ...apps]) process.crash()
+  }
+  return { prepare, checker, endsAt, end }
 }
 
 /** The tables as the phase that is started with has left them. */
@@ -224,12 +232,14 @@ async function fillTarget(
 }
 
 /** I7: what is missing for contract to begin; undefined where nothing is. */
-function contractRefusal({ migrations }: StoreContent, now: number): string | undefined {
+function contractRefusal({ migrations }: StoreContent, now: number | undefined): string | undefined {
   const migration = migrations.get(MIGRATION)
   if (migration === undefined) return 'without a migration'
   const { state, definition } = migration
   if (state.phase !== 'retired') return `in ${state.phase}`
   if (state.approvals.length < definition.contract.approvals) return 'without an approval'
-  if (now < state.since + definition.contract.after - 1) return 'before its soak is over'
+  if (now !== undefined && now < state.since + definition.contract.after - 1) {
+    return 'before its soak is over'
+  }
   return undefined
 }
