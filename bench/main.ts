@@ -1,4 +1,4 @@
-/** npm run bench -- SUITE [--json]: measurements as ratios within one run, beside the peer. */
+/** npm run bench -- SUITE [--json] [--rows N] [--rounds N]: measurements as ratios within one run, beside the peer. */
 import { parseArgs } from 'node:util'
 
 /** Result of a suite: ratios are what counts; the rest lets a person judge them. */
@@ -8,28 +8,48 @@ export interface SuiteResult {
   readonly [detail: string]: unknown
 }
 
-const SUITES: Readonly<
-  Record<string, () => Promise<{ run: (say: (line: string) => void) => Promise<SuiteResult> }>>
-> = {
+export interface SuiteOptions {
+  /** Rows of the tables, where the suite has such. */
+  readonly rows?: number
+  readonly rounds?: number
+}
+
+interface Suite {
+  run(say: (line: string) => void, options: SuiteOptions): Promise<SuiteResult>
+}
+
+const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
+  backfill: () => import('./suites/backfill.ts'),
   gate: () => import('./suites/gate.ts'),
   lint: () => import('./suites/lint.ts'),
+  revert: () => import('./suites/revert.ts'),
   router: () => import('./suites/router.ts'),
   transaction: () => import('./suites/transaction.ts'),
+  verify: () => import('./suites/verify.ts'),
 }
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { json: { type: 'boolean', default: false } },
+    options: {
+      json: { type: 'boolean', default: false },
+      rows: { type: 'string' },
+      rounds: { type: 'string' },
+    },
     allowPositionals: true,
   })
   const name = positionals[0] ?? ''
   const load = SUITES[name]
   if (load === undefined || positionals.length !== 1) {
-    console.error(`npm run bench -- SUITE [--json], where SUITE is one of ${Object.keys(SUITES).join(', ')}`)
+    console.error(
+      `npm run bench -- SUITE [--json] [--rows N] [--rounds N], where SUITE is one of ${Object.keys(SUITES).join(', ')}`,
+    )
     return 2
   }
   const suite = await load()
-  const result = await suite.run((line) => process.stderr.write(`${line}\n`))
+  const result = await suite.run((line) => process.stderr.write(`${line}\n`), {
+    ...(values.rows === undefined ? {} : { rows: Number(values.rows) }),
+    ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }),
+  })
   if (values.json) console.log(JSON.stringify(result))
   else console.log(JSON.stringify(result, null, 2))
   return 0

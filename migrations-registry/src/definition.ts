@@ -1,4 +1,7 @@
 import { z } from 'zod'
+import { afterRevertSchema, checkSchema } from './check-schema.ts'
+import { throttleSchema } from './throttle.ts'
+import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
 /** Ids of migrations; they become part of identifiers in the target, hence the limit of 48. */
@@ -50,9 +53,31 @@ export const copySchema = z
         max: z.int().min(1).max(500_000).default(50_000),
       })
       .prefault({}),
-    rowsPerSecond: z.int().min(1).optional().describe('Upper limit of the copy rate'),
+    stopAbove: percentSchema
+      .default(0.01)
+      .describe(
+        'The backfill stops when more than this share of the rows cannot be copied, and more than 10',
+      ),
+    throttle: throttleSchema.prefault({}),
   })
   .describe('One mapping serves backfill, verification, repair and the way back')
+
+/** How statements of `expand.sql`, `rollback.sql` and `contract.sql` are run; the server's own settings where left out. */
+const ddlSchema = z.strictObject({
+  lockTimeout: durationSchema
+    .optional()
+    .describe('How long a statement waits for its locks, holding up who comes after; default 2s'),
+  statementTimeout: durationSchema.optional().describe('Limit of statements that touch the catalog only'),
+  deadline: durationSchema.optional().describe('How long a statement is tried; default 10m'),
+  replicaLag: durationSchema
+    .optional()
+    .describe('How far replicas may be behind when a statement begins; default 10s'),
+  cancelBlockers: durationSchema
+    .optional()
+    .describe(
+      'Ends transactions that hold a lock in the way for longer than this. Never autovacuum. Left out, nobody is ended',
+    ),
+})
 
 const soak = durationSchema.default(0)
 export const rolloutStepSchema = z.union(
@@ -62,55 +87,6 @@ export const rolloutStepSchema = z.union(
   ],
   {
     error: 'expected { canary: <instances>, soak } or { share: <percentage>, soak }',
-  },
-)
-
-const action = z.enum(['revert', 'pause', 'notify'])
-const above = z.union(
-  [
-    percentSchema,
-    z.number().min(0),
-    z
-      .string()
-      .regex(/^\d+(\.\d+)?x old$/)
-      .transform((text) => ({ timesOld: Number.parseFloat(text) })),
-  ],
-  {
-    error: 'expected a percentage ("2%"), a number, or a multiple of the old path ("1.5x old")',
-  },
-)
-
-export const measuredTripwireSchema = z.strictObject({
-  watch: z.enum(['error-rate', 'latency-p99', 'mismatch-rate', 'secondary-failure-rate']),
-  path: z.enum(['old', 'new']).default('new'),
-  above,
-  window: durationSchema.default(60_000),
-  samples: z.int().min(1).default(100).describe('Fewer than this is inconclusive'),
-  for: z.int().min(1).max(100).default(1).describe('Windows in a row'),
-  dryRun: z.boolean().default(false),
-  do: action,
-})
-
-export const alertTripwireSchema = z.strictObject({
-  watch: z.literal('alert'),
-  match: z.record(z.string(), z.string()).default({}),
-  dryRun: z.boolean().default(false),
-  do: action,
-})
-
-export const tripwireSchema = z.discriminatedUnion('watch', [measuredTripwireSchema, alertTripwireSchema])
-
-export const checkSchema = z.union(
-  [
-    z.strictObject({ name: z.string().optional(), sql: z.string().min(1) }),
-    z.strictObject({
-      name: z.string().optional(),
-      http: z.url(),
-      expect: z.int().min(100).max(599).default(200),
-    }),
-  ],
-  {
-    error: 'expected { sql: <statement that returns true> } or { http: <url>, expect: <status> }',
   },
 )
 
@@ -132,6 +108,7 @@ export const definitionSchema = z
       .default([])
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
+    ddl: ddlSchema.prefault({}),
     fence: z.boolean().default(true),
     rollout: z
       .array(rolloutStepSchema)
@@ -153,7 +130,8 @@ export const definitionSchema = z
         archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),
       })
       .prefault({}),
-    checks: z.array(checkSchema).default([]),
+    checks: z.array(checkSchema).default([]).describe('Critical flows; run after a revert'),
+    afterRevert: afterRevertSchema.optional(),
     flags: z.strictObject({ alias: z.string().min(1).max(100).optional() }).prefault({}),
     autopilot: z.boolean().default(false).describe('Advance by itself whenever the gate is open'),
     dependsOn: z.array(migrationIdSchema).default([]),
@@ -181,10 +159,6 @@ function climbs(steps: readonly Step[]): boolean {
 export type MigrationDefinition = z.output<typeof definitionSchema>
 export type CopyMapping = z.output<typeof copySchema>
 export type RolloutStep = z.output<typeof rolloutStepSchema>
-export type Tripwire = z.output<typeof tripwireSchema>
-export type MeasuredTripwire = z.output<typeof measuredTripwireSchema>
-export type AlertTripwire = z.output<typeof alertTripwireSchema>
-export type Check = z.output<typeof checkSchema>
 
 /** The SQL files of a migration folder. */
 export interface MigrationSql {
@@ -192,31 +166,6 @@ export interface MigrationSql {
   readonly rollback?: string
   readonly contract?: string
 }
-
-/** Tripwires that hold where the definition names none. */
-export const DEFAULT_TRIPWIRES: readonly Tripwire[] = [
-  {
-    watch: 'error-rate',
-    path: 'new',
-    above: 0.02,
-    window: 60_000,
-    samples: 100,
-    for: 1,
-    dryRun: false,
-    do: 'revert',
-  },
-  {
-    watch: 'latency-p99',
-    path: 'new',
-    above: { timesOld: 2 },
-    window: 300_000,
-    samples: 500,
-    for: 2,
-    dryRun: false,
-    do: 'revert',
-  },
-  { watch: 'alert', match: {}, dryRun: false, do: 'revert' },
-]
 
 export const tripwiresOf = (definition: MigrationDefinition): readonly Tripwire[] =>
   definition.tripwires ?? DEFAULT_TRIPWIRES

@@ -5,6 +5,7 @@ import type { Path, Phase, WorkKind } from './phases.ts'
 import type { Refusal } from './refusal.ts'
 import type { ReadVariant, WriteVariant } from './routing.ts'
 import type { MigrationState, Millis } from './state.ts'
+import type { ThrottleChange } from './throttle.ts'
 
 /** Why a revert was asked for. Automatic ones never go where a person has to decide. */
 export interface RevertCause {
@@ -40,6 +41,7 @@ export type MigrationEvent =
       readonly instances: readonly Straggler[]
     }
   | { readonly type: 'set-backfill'; readonly on: boolean }
+  | { readonly type: 'set-throttle'; readonly change: ThrottleChange }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'approve'; readonly by: string }
@@ -47,6 +49,8 @@ export type MigrationEvent =
       readonly type: 'revert'
       readonly cause: RevertCause
       readonly to?: Phase
+      /** The run that the cause speaks of: another one is not reverted for it. */
+      readonly run?: MigrationState['run']
       /** Who may still be on an epoch of the history. */
       readonly instances: readonly Straggler[]
       readonly canRollback: boolean

@@ -17,6 +17,7 @@ export const REFUSAL_CODES = [
   'approval-not-open',
   'already-approved',
   'path-not-behind',
+  'run-over',
   'revert-not-safe',
   'definition-in-use',
   'unknown-migration',

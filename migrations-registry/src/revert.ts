@@ -30,6 +30,13 @@ export function revert(state: MigrationState, event: RevertEvent, context: Trans
       'Re-arm once the cause is gone.',
     )
   }
+  if (event.run !== undefined && (event.run.epoch !== state.run.epoch || event.run.at !== state.run.at)) {
+    return refuse(
+      'run-over',
+      `What was measured began with epoch ${event.run.epoch}; what runs now began with epoch ${state.run.epoch}.`,
+      'Nothing to do: what runs now is measured anew.',
+    )
+  }
   const target = event.to ?? defaultTarget(state, cause)
   if (phase === 'planned') return cancelExpand(state, event, context)
   if (phase === 'contracted') {

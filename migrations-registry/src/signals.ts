@@ -1,7 +1,9 @@
-import type { MeasuredTripwire, MigrationDefinition, Tripwire } from './definition.ts'
+import type { MigrationDefinition } from './definition.ts'
 import { tripwiresOf } from './definition.ts'
 import type { Path } from './phases.ts'
 import type { MigrationState, Millis } from './state.ts'
+import type { MeasuredTripwire, Tripwire } from './tripwire-schema.ts'
+import { nameOf } from './tripwire-schema.ts'
 
 /** One alert as every receiver hands it on, whatever system sent it. */
 export interface Signal {
@@ -14,6 +16,8 @@ export interface Signal {
   readonly startedAt: Millis
   readonly receivedAt: Millis
   readonly summary?: string
+  /** Where the alert is shown in the system that sent it. */
+  readonly link?: string
   readonly migration?: string
   readonly epoch?: number
   readonly path?: Path
@@ -114,7 +118,9 @@ export function decideSignal(
             : []
         })
       : tripwiresOf(definition).flatMap((tripwire) =>
-          tripwire.watch === 'error-rate' && tripwire.path === (signal.path ?? 'new')
+          tripwire.watch === 'error-rate' &&
+          tripwire.path === (signal.path ?? 'new') &&
+          (tripwire.operation === undefined || tripwire.operation === signal.operation)
             ? [judgeRate(tripwire, measured.errorRate, measured.samples)]
             : [],
         )
@@ -167,15 +173,4 @@ function judgeRate(tripwire: MeasuredTripwire, rate: number, samples: number): S
     `${tripwire.path} fails ${percent(rate)} of ${samples} operations; the limit is ${percent(limit)}.`,
     tripwire,
   )
-}
-
-/** A tripwire as a person reads it. */
-export function nameOf(tripwire: Tripwire): string {
-  if (tripwire.watch === 'alert') {
-    const labels = Object.entries(tripwire.match).map(([label, value]) => `${label}=${value}`)
-    return labels.length === 0 ? 'alert' : `alert{${labels.join(',')}}`
-  }
-  const { above } = tripwire
-  const limit = typeof above === 'number' ? percent(above) : `${above.timesOld}x old`
-  return `${tripwire.watch} of ${tripwire.path} above ${limit}`
 }

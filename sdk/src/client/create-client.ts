@@ -1,6 +1,6 @@
 import type { Position, Registration } from '@switchback/migrations-registry'
 import { evaluateFlag } from '@switchback/migrations-registry'
-import { type Cancel, settlesWithin } from '../clock.ts'
+import { settlesWithin } from '../clock.ts'
 import { SwitchbackError } from '../error.ts'
 import type { Link } from '../link/link.ts'
 import { createMigration, runtimeOptionsOf, type UntypedOptions } from '../routing/create-migration.ts'
@@ -12,6 +12,7 @@ import { createSession, type Session } from '../session/session.ts'
 import { type ClientState, snapshotOf } from '../state/client-state.ts'
 import { createStateFile } from '../state/state-file.ts'
 import { createStateHolder } from '../state/state-holder.ts'
+import { createFlushSchedule, type FlushSchedule } from '../telemetry/flush-schedule.ts'
 import { exposition } from '../telemetry/prometheus.ts'
 import { createRecorder } from '../telemetry/recorder.ts'
 import type { TransactionPort } from '../transaction/transaction-port.ts'
@@ -19,7 +20,6 @@ import type { ClientListener, Switchback } from './client.ts'
 import { flagKeysOf } from './flag-keys.ts'
 import type { Settings } from './options.ts'
 
-const FLUSH_MS = 1_000
 /** How long a write that the fence refused waits to hear of the epoch that passed its own. */
 const NEWER_TIMEOUT_MS = 3_000
 
@@ -42,13 +42,13 @@ export async function createClient(settings: Settings, parts: ClientParts): Prom
   const identity = { instance: settings.instance }
   const runtimes = new Map<string, MigrationRuntime>()
   const listeners = new Set<ClientListener>()
-  const recorder = createRecorder()
+  let flushes: FlushSchedule | undefined
+  const recorder = createRecorder(() => flushes?.hurry())
   const lease = createLease(clock)
   const file = settings.stateFile === undefined ? undefined : createStateFile(settings.stateFile, log)
   let aliases = new Map<string, string>()
   let closing: Promise<void> | undefined
   let flushing = false
-  let cancelFlush: Cancel | undefined
 
   const changed = (state: ClientState, migrations: readonly string[], flags: readonly string[]): void => {
     for (const id of migrations) {
@@ -137,12 +137,6 @@ export async function createClient(settings: Settings, parts: ClientParts): Prom
     if (batch !== undefined && !(await session.telemetry(batch))) recorder.dropped(batch)
     flushing = false
   }
-  const flushLater = (): void => {
-    cancelFlush = clock.after(FLUSH_MS, () => {
-      flushLater()
-      void flush()
-    })
-  }
 
   /** Holds the operations of a new migration until the server knows of it, or cannot be reached. */
   const admit = (runtime: MigrationRuntime): void => {
@@ -164,7 +158,7 @@ export async function createClient(settings: Settings, parts: ClientParts): Prom
   }
 
   const close = async (): Promise<void> => {
-    cancelFlush?.()
+    flushes?.stop()
     const shut = Promise.reject(new SwitchbackError('closed', 'the client is closed', { retryable: false }))
     shut.catch(() => undefined)
     for (const runtime of runtimes.values()) runtime.gate = shut
@@ -243,6 +237,6 @@ export async function createClient(settings: Settings, parts: ClientParts): Prom
     kept !== undefined && kept.revision >= (settings.bootstrap?.revision ?? -1) ? kept : settings.bootstrap
   if (newest !== undefined) state.snapshot(newest)
   session.open()
-  flushLater()
+  flushes = createFlushSchedule(clock, () => void flush())
   return { client, first }
 }

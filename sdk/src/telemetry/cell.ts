@@ -4,6 +4,9 @@ export type MeasuredOperation = Measurement['operation']
 
 /** Classes of errors that one cell tells apart; the rest counts as `other`. */
 const MAX_CLASSES = 32
+/** So many failures since the last batch, and such a share of all, are not left to wait for the next one. */
+const BURST = 3
+const BURST_SHARE = 0.05
 
 /** Running counts of one path under one epoch, for one kind of operation. */
 export interface Cell {
@@ -19,6 +22,10 @@ export interface Cell {
   mismatches: number
   compared: number
   secondaryFailures: number
+  /** Failures since the last batch. */
+  failed: number
+  /** Told when failures come in a burst. */
+  readonly onBurst: (() => void) | undefined
 }
 
 export const createCell = (
@@ -26,6 +33,7 @@ export const createCell = (
   epoch: number,
   path: Path,
   operation: MeasuredOperation,
+  onBurst?: () => void,
 ): Cell => ({
   migration,
   epoch,
@@ -38,6 +46,8 @@ export const createCell = (
   mismatches: 0,
   compared: 0,
   secondaryFailures: 0,
+  failed: 0,
+  onBurst,
 })
 
 /** Counts a success. Called for every operation: no allocation. */
@@ -57,6 +67,8 @@ export function recordFailure(cell: Cell, ms: number, error: unknown): void {
   const known = cell.errors.has(name) || cell.errors.size < MAX_CLASSES
   const key = known ? name : 'other'
   cell.errors.set(key, (cell.errors.get(key) ?? 0) + 1)
+  cell.failed++
+  if (cell.failed >= BURST && cell.failed >= cell.count * BURST_SHARE) cell.onBurst?.()
 }
 
 /** The class of an error: its code where it has one, else its name. */
@@ -105,6 +117,7 @@ export function clear(cell: Cell): void {
   cell.mismatches = 0
   cell.compared = 0
   cell.secondaryFailures = 0
+  cell.failed = 0
   cell.errors = undefined
   cell.latency.fill(0)
 }

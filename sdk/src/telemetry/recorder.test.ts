@@ -93,3 +93,17 @@ describe('the exposition', () => {
     expect(text).toContain('switchback_connected 1\n')
   })
 })
+
+describe('a burst of failures', () => {
+  it('is told of at once; single failures among many successes are not', () => {
+    let bursts = 0
+    const recorder = createRecorder(() => bursts++)
+    const cell = recorder.cell('m', 1, 'new', 'read')
+    for (let i = 0; i < 1000; i++) recordSuccess(cell, 1)
+    for (let i = 0; i < 10; i++) recordFailure(cell, 1, { code: 'E' })
+    expect(bursts).toBe(0)
+    recorder.take()
+    for (let i = 0; i < 3; i++) recordFailure(cell, 1, { code: 'E' })
+    expect(bursts).toBe(1)
+  })
+})

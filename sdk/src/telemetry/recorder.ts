@@ -30,7 +30,8 @@ export interface Recorder {
 const keyOf = (cell: Pick<Cell, 'migration' | 'epoch' | 'path' | 'operation'>): string =>
   `${cell.migration} ${cell.epoch} ${cell.path} ${cell.operation}`
 
-export function createRecorder(): Recorder {
+/** @param onBurst told when operations fail in a burst: the next batch is wanted soon */
+export function createRecorder(onBurst?: () => void): Recorder {
   const cells = new Map<string, Cell>()
   const totals = new Map<string, Cell>()
   let droppedSince = 0
@@ -62,7 +63,7 @@ export function createRecorder(): Recorder {
       const key = keyOf({ migration, epoch, path, operation })
       let cell = cells.get(key)
       if (cell === undefined) {
-        cell = createCell(migration, epoch, path, operation)
+        cell = createCell(migration, epoch, path, operation, onBurst)
         cells.set(key, cell)
         forget(migration)
       }

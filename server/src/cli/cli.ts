@@ -1,8 +1,11 @@
 import { Command, CommanderError } from 'commander'
+import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
+import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
 import { addMigrationCommands, addValidate, InvalidFoldersError } from './migration-commands.ts'
+import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
@@ -54,8 +57,13 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addMigrationCommands(program, terminal)
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
+  addAlertCommands(program, terminal)
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
+  addPlan(program, terminal)
+  addDryRun(program, terminal, (exit) => {
+    code = exit
+  })
   addLint(program, terminal, (exit) => {
     code = exit
   })

@@ -8,18 +8,19 @@ import { saveEnd, saveProgress } from '../engine/works-store.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
 import { createPhaseService } from '../phases/create-phase-service.ts'
 import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-store.ts'
-import type { PhaseService, WorkProgress } from '../phases/phase-service.ts'
+import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
 import { createTargetFacts } from '../phases/target-facts.ts'
 import type { Targets } from './open-targets.ts'
 import type { ServerLog } from './server-log.ts'
 
 export interface WorkDeps {
+  readonly holds: (migration: StoredMigration) => readonly string[]
   readonly db: Db
   readonly clock: Clock
   readonly newId: NewId
   readonly fleet: FleetReader
   readonly reverts: RevertRecorder
-  readonly targets: Targets
+  readonly targets: Pick<Targets, 'executionFor'>
   readonly announce: (revision: number) => void
   readonly onWorkProgress: (work: WorkId, progress: WorkProgress) => void
   readonly log: ServerLog
@@ -59,6 +60,7 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
     runner,
     executionFor: targets.executionFor,
     repair: ({ definition }) => targets.executionFor(definition).repairSome(definition, REPAIRS_AT_A_TIME),
+    holds: deps.holds,
     onFault,
     intervalMs: LOOK_MS,
     every: (ms, task) => {

@@ -5,7 +5,9 @@ import type { Clock } from '../db/clock.ts'
 import { createDb, quoteIdent } from '../db/db.ts'
 import { executionOn, openTarget } from '../execution/execution.ts'
 import type { Execution } from '../execution/execution-port.ts'
+import { createInspection, type Inspection } from '../execution/inspection.ts'
 import type { Target } from '../execution/target.ts'
+import type { ThrottlePorts } from '../execution/throttle-signals.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
 import { pairExecutionOn } from '../two-targets/pair-execution.ts'
 import type { ServerLog } from './server-log.ts'
@@ -16,6 +18,8 @@ const SANDBOX = 'main'
 export interface Targets {
   /** @throws where no connection is configured for a target of the migration, saying which variable to set */
   executionFor(definition: MigrationDefinition): Execution
+  /** Looks at the database of old. @throws as `executionFor` */
+  inspectionFor(definition: MigrationDefinition): Inspection
   close(): Promise<void>
 }
 
@@ -25,6 +29,7 @@ export async function openTargets(
   bundled: BundledPostgres | undefined,
   clock: Clock,
   log: ServerLog,
+  signals: ThrottlePorts,
 ): Promise<Targets> {
   const urls = { ...config.targets }
   if (Object.keys(urls).length === 0 && bundled !== undefined) {
@@ -36,7 +41,7 @@ export async function openTargets(
   }
   const targets = new Map<string, Target>()
   const executions = new Map<string, Execution>()
-  const settings = { clock, archiveDir: join(config.dataDir, 'archive') }
+  const settings = { clock, archiveDir: join(config.dataDir, 'archive'), signals }
 
   const targetOf = (name: string): Target => {
     const existing = targets.get(name)
@@ -52,6 +57,7 @@ export async function openTargets(
   }
 
   return {
+    inspectionFor: ({ target }) => createInspection(targetOf(target)),
     executionFor: ({ target, copy }) => {
       const name = copy?.toTarget === undefined ? target : `${target} ${copy.toTarget}`
       const existing = executions.get(name)

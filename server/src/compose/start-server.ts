@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Telemetry } from '@switchback/migrations-registry'
 import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import { worksOf } from '../engine/works-store.ts'
@@ -20,8 +22,14 @@ import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createRevisions } from '../push/create-revisions.ts'
 import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
+import { askSns } from '../receivers/ask-sns.ts'
+import { createReceivers } from '../receivers/receivers.ts'
+import { createSecretBox } from '../secrets/secret-box.ts'
+import { loadSecretKey } from '../secrets/secret-key.ts'
+import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
 import { openStore } from './open-store.ts'
@@ -74,7 +82,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const fleet = createFleet({ db, clock, server, log, heartbeatMs, leaseMs, announce })
     shutdown.add('fleet', () => fleet.stop())
     const incidents = createIncidents({ db, clock, fleet })
-    const targets = await openTargets(config, bundled, clock, log)
+    let signals: Signals | undefined
+    const targets = await openTargets(config, bundled, clock, log, {
+      latencyP99: async (migration) => signals?.monitor.latencyP99(migration),
+    })
     shutdown.add('targets', () => targets.close())
     let push: Push | undefined
     const { phases, engine } = composeWork({
@@ -85,11 +96,21 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       reverts: incidents,
       targets,
       announce,
+      holds: (migration) => signals?.monitor.holds(migration) ?? [],
       onWorkProgress: (work, progress) => push?.progress({ ...work, progress }),
       log,
     })
     shutdown.add('engine', () => engine.stop())
     const metrics = createMetrics({ db, clock })
+    signals = composeSignals(
+      { db, clock, newId, phases, incidents, revisions, config, targets, log },
+      shutdown,
+    )
+    const { monitor, exchange } = signals
+    const telemetry = (batch: Telemetry): void => {
+      metrics.telemetry(batch)
+      exchange.record(batch)
+    }
     const inbox = createAlertInbox({
       db,
       clock,
@@ -99,9 +120,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       onDecided: (outcome) => metrics.alertDecided(outcome),
       onFault: (error, alert) =>
         log.warn({ err: error, alert }, 'an alert could not be decided; trying again'),
+      onDead: (alert, error) =>
+        log.error({ alert, error }, 'an alert was given up; replay it once that is mended'),
       intervalMs: ALERT_LOOK_MS,
     })
     shutdown.add('alerts', () => inbox.stop())
+    const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
+    const receivers = createReceivers(askSns)
+    const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
     const snapshots = createSnapshots({ db })
     const waitingRoom = createWaitingRoom((listener) => revisions.onRevision(listener))
     const routes = apiRoutes({
@@ -113,15 +139,20 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       incidents,
       tokens,
       inbox,
+      replay: createReplay({ db, clock, newId, inbox, sources }),
+      sources,
       snapshots,
       works: (migration) => worksOf(db, migration),
+      failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
       waitingRoom,
-      telemetry: (batch) => metrics.telemetry(batch),
+      telemetry,
+      monitor,
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
-    const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+    const hooks = { db, sources, inbox, askSns }
+    const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
     const httpServer = createServer(app)
     // Closed after the push: its sockets are connections of this server too.
     shutdown.add('http', async () => {
@@ -140,7 +171,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       fleet,
       snapshots,
       revisions,
-      telemetry: (_instance, batch) => metrics.telemetry(batch),
+      telemetry: (_instance, batch) => telemetry(batch),
       log,
     })
     const pushed = push
@@ -159,6 +190,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     httpServer.listen({ port: config.port, host: config.host, backlog: BACKLOG })
     await once(httpServer, 'listening')
     inbox.start()
+    void signals.start()
     engine.wake()
     const address = httpServer.address()
     const port = typeof address === 'object' && address !== null ? address.port : config.port

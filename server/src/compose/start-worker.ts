@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { createFleet } from '../fleet/fleet.ts'
 import { createIncidents } from '../incidents/incidents.ts'
 import { createRevisions } from '../push/create-revisions.ts'
+import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
 import { openStore } from './open-store.ts'
@@ -25,20 +26,31 @@ export async function startWorker(config: Config, log: Logger): Promise<{ stop()
     shutdown.add('revisions', () => revisions.stop())
     const fleet = createFleet({ db, clock, server: `${hostname()}:worker`, log })
     shutdown.add('fleet', () => fleet.stop())
-    const targets = await openTargets(config, bundled, clock, log)
+    let signals: Signals | undefined
+    const targets = await openTargets(config, bundled, clock, log, {
+      latencyP99: async (migration) => signals?.monitor.latencyP99(migration),
+    })
     shutdown.add('targets', () => targets.close())
-    const { engine } = composeWork({
+    const newId = createNewId(clock)
+    const incidents = createIncidents({ db, clock, fleet })
+    const { phases, engine } = composeWork({
       db,
       clock,
-      newId: createNewId(clock),
+      newId,
       fleet,
-      reverts: createIncidents({ db, clock, fleet }),
+      reverts: incidents,
+      holds: (migration) => signals?.monitor.holds(migration) ?? [],
       targets,
       announce: (revision) => revisions.announce(revision),
       onWorkProgress: () => {},
       log,
     })
     shutdown.add('engine', () => engine.stop())
+    signals = composeSignals(
+      { db, clock, newId, phases, incidents, revisions, config, targets, log },
+      shutdown,
+    )
+    await signals.start()
     revisions.onRevision(() => engine.wake())
     engine.wake()
     log.info({}, 'the worker is ready')

@@ -31,8 +31,12 @@ let execution: Execution
 let fleet: Fleet
 let phases: PhaseService
 let engine: Engine
+let holds: readonly string[]
+let asked: number
 
 beforeEach(async () => {
+  holds = []
+  asked = 0
   store = await testStore()
   target = await testDatabase()
   await target.pool.query(`create table users (id int primary key, bio text);
@@ -45,7 +49,11 @@ beforeEach(async () => {
     newId: createNewId(Date.now),
     fleet,
     reverts: createIncidents({ db: store.db, clock: Date.now, fleet }),
-    targets: { executionFor: () => execution, close: async () => {} },
+    targets: { executionFor: () => execution },
+    holds: () => {
+      asked++
+      return holds
+    },
     announce: () => engine.wake(),
     onWorkProgress: () => {},
     log,
@@ -122,6 +130,21 @@ describe('autopilot', () => {
     await engine.stop()
     expect(await state()).toMatchObject({ phase: 'retired' })
     expect((await state()).work).toBeUndefined()
+  })
+
+  it('waits while tripwires cannot tell, and goes on once they can', async () => {
+    holds = ['error-rate of new: 5 samples']
+    await register({ autopilot: true })
+    expect((await phases.gate('profiles'))?.open).toBe(true)
+    engine.wake()
+    await waitFor(() => asked >= 1)
+    engine.wake()
+    await waitFor(() => asked >= 2)
+    expect(await state()).toMatchObject({ phase: 'planned', epoch: 1 })
+    expect((await state()).work).toBeUndefined()
+    holds = []
+    engine.wake()
+    await reaches('retired')
   })
 
   it('waits for an instance that has not drained, and goes on as soon as it has', async () => {

@@ -9,6 +9,8 @@ export interface EngineDeps {
   readonly runner: WorkRunner
   /** The execution of a target; throws a clear error where the target is not configured. */
   readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'remember'>
+  /** Why autopilot has to wait although the gate is open: what is measured says so, or cannot tell. */
+  readonly holds: (migration: StoredMigration) => readonly string[]
   /** Copies keys that wait for repair; returns how many were done. */
   readonly repair: (migration: StoredMigration) => Promise<number>
   /** Called for faults that belong to no work, such as an unreachable store. */
@@ -64,7 +66,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (state.pending !== undefined)
         await phases.command(definition.id, { type: 'continue-revert' }, ENGINE)
       if (mayNeedRepair(migration)) startRepair(migration)
-      if (definition.autopilot && wantsToAdvance(migration)) {
+      if (definition.autopilot && wantsToAdvance(migration) && deps.holds(migration).length === 0) {
         const gate = await phases.gate(definition.id)
         if (gate?.open === true) await phases.command(definition.id, { type: 'advance' }, ENGINE)
       }

@@ -36,9 +36,44 @@ export async function prepareConcurrent(on: Sql, mode: StatementMode, text: stri
       if (!found.pending) return { run: text }
       return { run: `alter table ${quoted(mode.parent)} detach partition ${quoted(mode.partition)} finalize` }
     }
+    case 'reindex':
+      await dropLeftovers(on, mode.relation)
+      return { run: text }
     default:
       return { run: text }
   }
+}
+
+/** REINDEX CONCURRENTLY that was cut off leaves its new indexes, or the old ones, behind: invalid, and kept up. */
+async function dropLeftovers(on: Sql, relation: TableName): Promise<void> {
+  const { rows } = await on.query<{ schema: string; name: string }>(
+    `select n.nspname as schema, c.relname as name
+     from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+     where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'
+       and (i.indrelid = to_regclass($1)
+            or i.indrelid = (select indrelid from pg_index where indexrelid = to_regclass($1)))`,
+    [quoted(relation)],
+  )
+  for (const leftover of rows) await on.query(`drop index concurrently if exists ${quoted(leftover)}`)
+}
+
+/**
+ * Takes away the index that a build left invalid. Nobody reads it, but every write keeps it up, and a unique one
+ * refuses rows. Best effort: what stays is found by the next try.
+ */
+export async function dropInvalidIndex(on: Sql, mode: StatementMode): Promise<void> {
+  if (mode.kind !== 'create-index') return
+  const { rows } = await on.query<{ schema: string }>(
+    `select n.nspname as schema from pg_index i join pg_class c on c.oid = i.indexrelid
+       join pg_namespace n on n.oid = c.relnamespace
+     where i.indrelid = to_regclass($1) and c.relname = $2 and not i.indisvalid`,
+    [quoted(mode.table), mode.index],
+  )
+  const [found] = rows
+  if (found === undefined) return
+  // It waits for transactions to end: they may take long, and then the next try does it.
+  await on.query('set statement_timeout = 5000')
+  await on.query(`drop index concurrently if exists ${quoted({ ...found, name: mode.index })}`)
 }
 
 async function prepareIndex(

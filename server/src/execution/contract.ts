@@ -1,7 +1,8 @@
 import { type ArchiveDeps, makeArchive } from './archive.ts'
 import { isCurrent } from './archive-current.ts'
-import { type DdlDeps, runSqlFile } from './ddl.ts'
+import { cancelledOf, runSqlFile } from './ddl.ts'
 import { appliedStatements, forgetFile } from './ddl-records.ts'
+import type { DdlDeps } from './ddl-settings.ts'
 import { blockingDependents } from './dependents.ts'
 import { ExecutionError, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
@@ -64,6 +65,7 @@ export async function contract(deps: ContractDeps, order: WorkOrder): Promise<Wo
     detail: {
       statements: run.applied,
       appliedBefore: run.appliedBefore,
+      ...cancelledOf(run),
       ...(archive === undefined
         ? {}
         : {

@@ -1,10 +1,11 @@
 import { definitionSchema } from '@switchback/migrations-registry'
 import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
-import type pg from 'pg'
+import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { WorkProgress } from '../phases/phase-service.ts'
 import { createExecution } from './execution.ts'
 import type { Execution, WorkOrder } from './execution-port.ts'
+import { endHolder } from './holders.ts'
 
 let database: TestDatabase
 let execution: Execution
@@ -59,6 +60,17 @@ test('statements are told apart by the parser, run one by one, and never twice',
   await expect(execution.run('expand', order(sql.replace('(1)', '(2)')))).rejects.toMatchObject({
     code: 'statement-changed',
     message: expect.stringContaining('statement 3 of expand.sql'),
+  })
+})
+
+test('control characters in strings are part of a statement like any other', async () => {
+  const sql = (sign: string) =>
+    `create table things (t text); insert into things values ('a${sign}b'); /*${sign}*/ select '\u0085'`
+  expect((await execution.run('expand', order(sql('\u0001')))).detail).toMatchObject({ statements: 3 })
+  expect((await pool.query('select t from things')).rows).toEqual([{ t: 'a\u0001b' }])
+  await expect(execution.run('expand', order(sql('\u0002')))).rejects.toMatchObject({
+    code: 'statement-changed',
+    message: expect.stringContaining('statement 2'),
   })
 })
 
@@ -132,6 +144,9 @@ test('an index that is built concurrently is built again where an earlier try le
   await pool.query('create table things (id int); insert into things values (1), (1)')
   const sql = 'create unique index concurrently things_id on things (id)'
   await expect(execution.run('expand', order(sql))).rejects.toThrow('could not create unique index')
+  // What it left would refuse rows from now on: it is gone.
+  expect((await pool.query(`select to_regclass('things_id') as i`)).rows).toEqual([{ i: null }])
+  await expect(pool.query(sql)).rejects.toThrow('could not create unique index')
   const valid = async () =>
     (await pool.query(`select indisvalid as v from pg_index where indexrelid = to_regclass('things_id')`))
       .rows
@@ -147,6 +162,180 @@ test('an index that is built concurrently is built again where an earlier try le
   expect(await valid()).toEqual([])
   await pool.query('delete from switchback.statements where position = 1')
   await execution.run('expand', drop)
+})
+
+/** A session with an open transaction that has read `things`, for longer than a lock is waited for. */
+async function longReader(): Promise<pg.PoolClient> {
+  const holder = await pool.connect()
+  await holder.query(`set application_name = 'nightly-report'`)
+  await holder.query('begin; select * from things')
+  await waitFor(async () => {
+    const { rows } = await pool.query(
+      `select clock_timestamp() - xact_start > interval '450 ms' as old from pg_stat_activity
+       where application_name = 'nightly-report' and datname = current_database()`,
+    )
+    return rows[0]?.old === true
+  })
+  return holder
+}
+
+test('behind a transaction that is old already nobody queues: no try, and its holder is named', async () => {
+  await pool.query('create table things (id int)')
+  const holder = await longReader()
+  try {
+    const hasty = open(600)
+    await expect(hasty.run('expand', order('alter table things add a int'))).rejects.toMatchObject({
+      code: 'lock-not-obtained',
+      message: expect.stringMatching(/given up after 0 tries: .*nightly-report/),
+    })
+    await hasty.end()
+  } finally {
+    await holder.query('rollback')
+    holder.release()
+  }
+})
+
+test('who is in the way for longer than the definition allows is ended, where it asks for that, and named', async () => {
+  await pool.query('create table things (id int)')
+  const holder = await longReader()
+  holder.on('error', () => undefined)
+  const asking = definitionSchema.parse({ id: 'some-ddl', title: 'x', ddl: { cancelBlockers: '300ms' } })
+  const { detail } = await execution.run(
+    'expand',
+    order('alter table things add a int', { definition: asking }),
+  )
+  expect(detail.cancelled).toEqual([expect.stringContaining('nightly-report')])
+  await pool.query('select a from things')
+  holder.release(true)
+})
+
+test('autovacuum is never ended', async () => {
+  const worker = {
+    pid: 1,
+    application: '',
+    state: 'active',
+    ageMs: 1e9,
+    query: 'autovacuum: VACUUM public.things (to prevent wraparound)',
+    table: 'things',
+    mode: 'SHARE UPDATE EXCLUSIVE',
+    transaction: '',
+    backend: 'autovacuum worker',
+  } as const
+  const asked: string[] = []
+  const on = {
+    query: async (text: string) => {
+      asked.push(text)
+      throw new Error('must not be asked')
+    },
+  }
+  expect(await endHolder(on, worker)).toBe(false)
+  expect(asked).toEqual([])
+})
+
+test('one at a time changes the schema of a target, whichever migration it belongs to', async () => {
+  await pool.query('create table things (id int)')
+  const holder = await pool.connect()
+  const other = { definition: definitionSchema.parse({ id: 'other-ddl', title: 'x' }) }
+  const reports: WorkProgress[] = []
+  try {
+    await holder.query('begin; insert into things values (1)')
+    const waits: string[] = []
+    const first = execution.run(
+      'expand',
+      order('create index concurrently things_id on things (id)', {
+        report: ({ throttledBy, detail }) => {
+          waits.push(throttledBy ?? '')
+          const { index } = (detail ?? {}) as { index?: { phase: string } }
+          if (index !== undefined) waits.push(index.phase)
+        },
+      }),
+    )
+    // How far the build is is told of, and for whom it waits.
+    await waitFor(() => waits.some((text) => text.includes('waiting for writers before build')))
+    const second = execution.run(
+      'expand',
+      order('create table more ()', { ...other, report: (report) => reports.push(report) }),
+    )
+    await waitFor(() => reports.some(({ throttledBy }) => throttledBy === 'schema work of another migration'))
+    expect((await pool.query(`select to_regclass('more') as t`)).rows).toEqual([{ t: null }])
+    await holder.query('commit')
+    await Promise.all([first, second])
+  } finally {
+    holder.release()
+  }
+})
+
+test('what REINDEX CONCURRENTLY left behind is dropped before it runs again', async () => {
+  await pool.query(
+    'create table things (id int); create index things_id on things (id); insert into things values (1)',
+  )
+  await pool.query(`create index things_id_ccnew on things (id)`)
+  await pool.query(`update pg_index set indisvalid = false where indexrelid = 'things_id_ccnew'::regclass`)
+  await execution.run('expand', order('reindex index concurrently things_id'))
+  const { rows } = await pool.query(`select indexname from pg_indexes where tablename = 'things'`)
+  expect(rows).toEqual([{ indexname: 'things_id' }])
+})
+
+test('a statement waits until replicas have caught up', async () => {
+  await pool.query('create table things (id int, t text)')
+  const replica = new pg.Client({
+    connectionString: database.url,
+    application_name: 'standby-1',
+    // Not in the types: the driver passes it on.
+    ...{ replication: 'true' },
+  })
+  replica.on('error', () => undefined)
+  await replica.connect()
+  const wal = async (): Promise<bigint> =>
+    BigInt((await pool.query(`select pg_current_wal_flush_lsn() - '0/0' as bytes`)).rows[0].bytes)
+  const start = (await pool.query('select pg_current_wal_flush_lsn() as lsn')).rows[0].lsn
+  const { connection } = replica as unknown as {
+    connection: { once(event: string, done: () => void): void; sendCopyFromChunk(chunk: Buffer): void }
+  }
+  const streaming = new Promise<void>((done) => connection.once('replicationStart', done))
+  replica.query(`START_REPLICATION PHYSICAL ${start}`).catch(() => undefined)
+  await streaming
+  const answer = (position: bigint) => {
+    const status = Buffer.alloc(34)
+    status.write('r')
+    for (const at of [1, 9, 17]) status.writeBigInt64BE(position, at)
+    connection.sendCopyFromChunk(status)
+  }
+  try {
+    answer(await wal())
+    await waitFor(
+      async () =>
+        (
+          await pool.query(
+            `select from pg_stat_replication where replay_lsn is not null and application_name = 'standby-1'`,
+          )
+        ).rowCount === 1,
+    )
+    await pool.query(`insert into things select i, repeat('x', 1000) from generate_series(1, 3000) i`)
+    const reports: WorkProgress[] = []
+    const patient = definitionSchema.parse({ id: 'some-ddl', title: 'x', ddl: { replicaLag: '1ms' } })
+    const running = execution.run(
+      'expand',
+      order('alter table things add a int', {
+        definition: patient,
+        report: (report) => reports.push(report),
+      }),
+    )
+    await waitFor(() => reports.some(({ throttledBy }) => throttledBy?.includes('replica standby-1')))
+    await expect(pool.query('select a from things')).rejects.toThrow('does not exist')
+    // Others write on this server too: it has to go on keeping up.
+    let done = false
+    const ended = running.finally(() => {
+      done = true
+    })
+    while (!done) answer(await wal())
+    await ended
+  } finally {
+    // Ends the sender: a client that asks it to end politely would wait for it.
+    await pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_replication where application_name = 'standby-1'`,
+    )
+  }
 })
 
 test('a statement is cancelled when the work is called off', async () => {

@@ -1,10 +1,11 @@
 import type { WorkKind } from '@switchback/migrations-registry'
 import { backfill } from './backfill.ts'
 import { contract } from './contract.ts'
-import type { DdlSettings } from './ddl.ts'
+import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
 import { throwIfStopped } from './execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { exclusively } from './executor-lock.ts'
+import { listFailedRows } from './failed-rows.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
 import { remember } from './remember.ts'
@@ -12,6 +13,7 @@ import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
 import { expand, rollback } from './schema-work.ts'
 import { createTarget, type Target } from './target.ts'
+import { type ThrottlePorts, withThrottle } from './throttle-signals.ts'
 import { reverseBackfill, verify } from './verify.ts'
 
 interface ExecutionLog {
@@ -31,6 +33,8 @@ export interface ExecutionSettings {
   readonly fenceWaitMs?: number
   /** Milliseconds that the same range or key is tried in vain before the work fails. */
   readonly patienceMs?: number
+  /** What is measured elsewhere, and may hold copying back. */
+  readonly signals?: ThrottlePorts
 }
 
 export interface ExecutionOptions extends ExecutionSettings {
@@ -71,24 +75,22 @@ export const createExecution = (options: ExecutionOptions): Execution =>
 export function executionOn(target: Target, options: ExecutionSettings): Execution {
   const { clock, random = Math.random, fenceWaitMs = 2_000 } = options
   const fence = createFence({ target, clock, waitMs: fenceWaitMs })
-  const settings: DdlSettings = {
-    lockTimeoutMs: 2_000,
-    statementTimeoutMs: 60_000,
-    deadlineMs: 600_000,
-    ...options.ddl,
-  }
-  const ddl = { target, clock, random, settings }
   const copying = { target, ...copySettings(options) }
-  const contracting = { ...copying, ...ddl, archiveDir: options.archiveDir }
+  const ddl = ({ definition }: WorkOrder) => ({
+    ...copying,
+    random,
+    settings: ddlSettings(definition, options.ddl),
+    archiveDir: options.archiveDir,
+  })
 
   const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
-    expand: (order) => expand(ddl, order),
-    rollback: (order) => rollback(ddl, order),
+    expand: (order) => expand(ddl(order), order),
+    rollback: (order) => rollback(ddl(order), order),
     backfill: (order) => backfill(copying, order),
     verify: (order) => verify(copying, order),
     'reverse-backfill': (order) => reverseBackfill(copying, order),
-    contract: (order) => contract(contracting, order),
-    restore: (order) => restore(contracting, order),
+    contract: (order) => contract(ddl(order), order),
+    restore: (order) => restore(ddl(order), order),
   }
 
   return {
@@ -98,12 +100,13 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     minimum: (migration) => fence.minimum(migration),
     repairs: (migration) => openRepairs(target, migration),
     failedRows: (migration) => countFailedRows(target, migration),
+    listFailedRows: (migration, page) => listFailedRows(target, migration, page),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)
-      return kinds[kind](order)
+      return kinds[kind](withThrottle({ target, clock, ...options.signals }, order))
     },
     end: () => target.end(),
   }

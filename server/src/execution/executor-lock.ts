@@ -1,3 +1,5 @@
+import { throwIfStopped } from './execution-error.ts'
+import { pause } from './pause.ts'
 import type { Target } from './target.ts'
 
 /** A connection that died without a word is found out within this time. */
@@ -44,4 +46,29 @@ export function exclusively<T>(
       }
     }
   })
+}
+
+/** No id of a migration. */
+const ANY_SCHEMA_WORK = '*'
+
+/**
+ * Runs `work` as the only one that changes the schema of this target; waits for whoever does so now. Asked for
+ * again and again instead of queued for: who queues holds a snapshot, and CREATE INDEX CONCURRENTLY would wait
+ * for it in turn.
+ */
+export async function alone<T>(
+  target: Target,
+  signal: AbortSignal,
+  waiting: () => void,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    throwIfStopped(signal)
+    const done = await exclusively(target, ANY_SCHEMA_WORK, async (lost) => ({
+      value: await work(AbortSignal.any([signal, lost])),
+    }))
+    if (done !== undefined) return done.value
+    waiting()
+    await pause(250, signal)
+  }
 }

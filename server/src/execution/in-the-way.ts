@@ -28,19 +28,45 @@ async function waitedForBy(on: Sql, pid: number): Promise<readonly InTheWay[]> {
   return rows
 }
 
-/** Says, while `work` runs, whom its backend waits for. Looks every quarter of a second. */
+/** How far an index build is, as PostgreSQL tells of it. */
+export interface IndexProgress {
+  readonly phase: string
+  readonly done: number
+  readonly total: number
+}
+
+// Each phase counts in its own unit: blocks while the table is read, rows while they are loaded, then lockers.
+export async function indexProgress(on: Sql, pid: number): Promise<IndexProgress | undefined> {
+  const { rows } = await on.query<IndexProgress & Record<string, unknown>>(
+    `select phase,
+       case when phase like 'waiting%' then lockers_done when tuples_total > 0 then tuples_done
+            else blocks_done end::float8 as done,
+       case when phase like 'waiting%' then lockers_total when tuples_total > 0 then tuples_total
+            else blocks_total end::float8 as total
+     from pg_stat_progress_create_index where pid = $1`,
+    [pid],
+  )
+  return rows[0]
+}
+
+/** Says, while `work` runs, whom its backend waits for; `also` looks at more. Every quarter of a second. */
 export async function watched<T>(
   on: Sql,
   pid: number,
   tell: (throttledBy: string | undefined) => void,
   work: () => Promise<T>,
+  also: () => Promise<void> = async () => undefined,
 ): Promise<T> {
   let looking = false
+  const look = async () => {
+    const found = await waitedForBy(on, pid)
+    tell(found.length === 0 ? undefined : found.map(describeBackend).join('; '))
+    await also()
+  }
   const timer = setInterval(() => {
     if (looking) return
     looking = true
-    waitedForBy(on, pid)
-      .then((found) => tell(found.length === 0 ? undefined : found.map(describeBackend).join('; ')))
+    look()
       // Only a view of the work: the work itself meets the same fault, and reports it.
       .catch(() => undefined)
       .finally(() => {

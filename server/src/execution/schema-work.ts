@@ -1,5 +1,6 @@
-import { type DdlDeps, runSqlFile } from './ddl.ts'
+import { cancelledOf, runSqlFile } from './ddl.ts'
 import { appliedStatements, forgetFile, recordWhole } from './ddl-records.ts'
+import type { DdlDeps } from './ddl-settings.ts'
 import { ExecutionError } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { parseSql } from './sql-statements.ts'
@@ -11,7 +12,10 @@ export async function expand(deps: DdlDeps, order: WorkOrder): Promise<WorkOutco
   // A finished rollback is history once the schema goes forward again.
   if (rolledBack.completedIn !== undefined) await forgetFile(deps.target, id, 'rollback')
   const run = await runSqlFile(deps, order, 'expand', order.sql.expand)
-  return { divergences: 0, detail: { statements: run.applied, appliedBefore: run.appliedBefore } }
+  return {
+    divergences: 0,
+    detail: { statements: run.applied, appliedBefore: run.appliedBefore, ...cancelledOf(run) },
+  }
 }
 
 /** Runs `rollback.sql`, then forgets what expand did. */
@@ -35,5 +39,8 @@ export async function rollback(deps: DdlDeps, order: WorkOrder): Promise<WorkOut
   const missingIsDone = undone.statements.size < expandStatements.length
   const run = await runSqlFile(deps, order, 'rollback', order.sql.rollback, { missingIsDone })
   await recordWhole(target, { migration, file: 'rollback', epoch: order.epoch }, 'expand')
-  return { divergences: 0, detail: { statements: run.applied, appliedBefore: run.appliedBefore } }
+  return {
+    divergences: 0,
+    detail: { statements: run.applied, appliedBefore: run.appliedBefore, ...cancelledOf(run) },
+  }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { hasSqlDetails, type Node, parse, scan } from 'libpg-query'
+import { hasSqlDetails, type Node, parse } from 'libpg-query'
 import { ExecutionError, messageOf } from './execution-error.ts'
+import { wordsOf } from './words.ts'
 
 export interface SqlStatement {
   readonly text: string
@@ -28,13 +29,10 @@ export async function parseSql(sql: string, file: string): Promise<readonly SqlS
   }
 }
 
-async function checksumOf(text: string): Promise<string> {
-  const { tokens } = await scan(text)
-  const words = tokens.filter(({ tokenName }) => tokenName !== 'SQL_COMMENT' && tokenName !== 'C_COMMENT')
-  return createHash('sha256')
-    .update(words.map((token) => token.text).join(' '))
+const checksumOf = async (text: string): Promise<string> =>
+  createHash('sha256')
+    .update((await wordsOf(text)).join(' '))
     .digest('hex')
-}
 
 const lineOf = (sql: string, position: number): string =>
   `:${[...sql].slice(0, position).filter((character) => character === '\n').length + 1}`
@@ -67,6 +65,7 @@ export type StatementMode =
   | { readonly kind: 'create-index'; readonly index: string; readonly table: TableName }
   | { readonly kind: 'drop-index'; readonly indexes: readonly TableName[] }
   | { readonly kind: 'detach'; readonly parent: TableName; readonly partition: TableName }
+  | { readonly kind: 'reindex'; readonly relation: TableName }
   /** Alone, and done again where a crash hides whether it was done. */
   | { readonly kind: 'alone' }
 
@@ -109,8 +108,10 @@ export function modeOf({ node, text }: SqlStatement): StatementMode {
     }
     return { kind: 'transaction', long: commands.some(({ subtype }) => subtype === 'AT_ValidateConstraint') }
   }
+  if ('ReindexStmt' in node && hasOption(node.ReindexStmt.params, 'concurrently')) {
+    return { kind: 'reindex', relation: tableNameOf(node.ReindexStmt.relation ?? {}) }
+  }
   const alone =
-    ('ReindexStmt' in node && hasOption(node.ReindexStmt.params, 'concurrently')) ||
     ['VacuumStmt', 'CallStmt', 'AlterSystemStmt', 'CreatedbStmt', 'DropdbStmt'].some(
       (kind) => kind in node,
     ) ||

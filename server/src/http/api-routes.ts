@@ -9,31 +9,45 @@ import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import { sourceRoutes } from '../sources/source-routes.ts'
+import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
+import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
 import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
-export interface ApiDeps extends MigrationRoutesDeps, AlertRoutesDeps, FlagRoutesDeps, PollingRoutesDeps {
+export interface ApiDeps
+  extends MigrationRoutesDeps,
+    AlertRoutesDeps,
+    FailedRowRoutesDeps,
+    FlagRoutesDeps,
+    PollingRoutesDeps,
+    TripwireRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
   readonly tokens: Tokens
+  readonly sources: Sources
 }
 
 /** Every route of the API. */
 export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
+  ...tripwireRoutes(deps),
+  ...failedRowRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...flagRoutes(deps),
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),
   ...alertRoutes(deps),
+  ...sourceRoutes(deps),
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),

@@ -119,6 +119,8 @@ const configSchema = z
   })
   .meta({ id: 'MigrationConfig' })
 
+const limitSet = z.number().nullable().optional()
+
 const stateSchema = z
   .object({
     phase: z.enum(PHASES),
@@ -129,6 +131,18 @@ const stateSchema = z
     overrides: z.object({ read: z.enum(READ_VARIANTS).optional(), write: z.enum(WRITE_VARIANTS).optional() }),
     paused: z.boolean(),
     backfillOn: z.boolean(),
+    throttle: z
+      .object({
+        rowsPerSecond: limitSet,
+        replicationLag: limitSet,
+        longTransaction: limitSet,
+        lockWaits: limitSet,
+        autovacuum: z.boolean().nullable().optional(),
+        walRate: limitSet,
+        latencyP99: limitSet,
+      })
+      .optional()
+      .describe('Limits set over those of the definition; times in ms, amounts in bytes'),
     latch: z.object({ at: time, reason: z.string(), incident: z.string().optional() }).optional(),
     work: z
       .object({
@@ -177,6 +191,9 @@ export const incidentSchema = z
     id: z.string(),
     migration: z.string(),
     status: z.enum(['open', 'resolved']),
+    kind: z
+      .enum(['revert', 'refused'])
+      .describe('refused: an automatic revert that was not safe; a person has to see to it'),
     title: z.string(),
     cause: z.object({
       kind: z.enum(['manual', 'alert', 'tripwire', 'verification']),
@@ -194,6 +211,20 @@ export const incidentSchema = z
     firstAckAt: time.optional(),
     lastAckAt: time.optional(),
     resolvedAt: time.optional(),
+    verification: z
+      .object({
+        outcome: z.enum(['verified', 'failed', 'inconclusive']),
+        at: time,
+        findings: z.array(
+          z.object({
+            name: z.string(),
+            outcome: z.enum(['verified', 'failed', 'inconclusive']),
+            message: z.string(),
+          }),
+        ),
+      })
+      .optional()
+      .describe('Whether the revert has helped; missing until that is known'),
     alertToCommitMs: z.number().optional(),
     alertToLastAckMs: z.number().optional(),
   })

@@ -5,6 +5,7 @@ import type { Express } from 'express'
 import { pino } from 'pino'
 import type { AlertInbox } from '../alerts/alert-inbox.ts'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
@@ -22,9 +23,18 @@ import { createPhaseStore } from '../phases/create-phase-store.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
 import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createSnapshots } from '../push/snapshots.ts'
+import { createReceivers } from '../receivers/receivers.ts'
+import type { AskSns } from '../receivers/sns.ts'
+import { createSecretBox } from '../secrets/secret-box.ts'
+import type { Sources } from '../sources/sources.ts'
+import { createSources } from '../sources/sources.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
+import { countLive } from '../tripwires/live-instances.ts'
+import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
+import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
 import { createApp } from './create-app.ts'
 
@@ -35,8 +45,10 @@ export interface TestApi {
   readonly fleet: Fleet
   readonly inbox: AlertInbox
   readonly incidents: Incidents
+  readonly monitor: Monitor
   readonly metrics: Metrics
   readonly tokens: Tokens
+  readonly sources: Sources
   /** Lines that were logged so far. */
   readonly logged: string[]
   /** Faults that the inbox met. */
@@ -57,6 +69,10 @@ export interface TestApiOptions {
   readonly name?: string
   /** A service in place of the real one, made from it; for faults that cannot be had otherwise. */
   readonly wrapPhases?: (phases: PhaseService) => PhaseService
+  /** What stands for SNS. */
+  readonly askSns?: AskSns
+  readonly secretKey?: string
+  readonly onDead?: (alert: string) => void
 }
 
 export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
@@ -93,14 +109,34 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     onDecided: metrics.alertDecided,
     onFault: (error) => void faults.push(error),
+    ...(options.onDead === undefined ? {} : { onDead: options.onDead }),
     intervalMs: 60_000,
   })
   const tokens = createTokens({ db, clock, newId, randomBytes })
+  const askSns = options.askSns ?? (() => Promise.reject(new Error('there is no SNS here')))
+  const sources = createSources({
+    db,
+    clock,
+    newId,
+    randomBytes,
+    box: createSecretBox(Buffer.from(options.secretKey ?? 'a key for tests only')),
+    receivers: createReceivers(askSns),
+  })
   const waitingRoom = createWaitingRoom((listener) => {
     listeners.add(listener)
     return () => listeners.delete(listener)
   })
+  const monitor = createMonitor({
+    phases,
+    clock,
+    respond: createRespond({ db, clock, newId, phases, incidents, announce }),
+    countLive: () => countLive(db),
+    readings: () => ({}),
+    breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
+    onFault: (error) => void faults.push(error),
+  })
   const routes = apiRoutes({
+    monitor,
     db,
     clock,
     newId,
@@ -108,16 +144,20 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     fleet,
     incidents,
     works: (migration) => worksOf(db, migration),
+    failedRows: async () => [],
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,
+    replay: createReplay({ db, clock, newId, inbox, sources }),
+    sources,
     audit: createAudit({ db }),
     tokens,
     waitingRoom,
     telemetry: metrics.telemetry,
   })
   const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: 10_000 })
-  const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+  const hooks = { db, sources, inbox, askSns }
+  const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
   const actor = { name: 'test' }
 
   async function registered(id: string, more?: string): Promise<void> {
@@ -134,8 +174,10 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     fleet,
     inbox,
     incidents,
+    monitor,
     metrics,
     tokens,
+    sources,
     logged,
     faults,
     now: clock,
@@ -165,6 +207,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     },
     stop: async () => {
       waitingRoom.close()
+      await monitor.stop()
       await inbox.stop()
       await fleet.stop()
     },

@@ -1,11 +1,14 @@
 import type { Phase, RevertCause } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import type { Verification } from '../verification/verification-store.ts'
 
 /** One revert, as it is told afterwards. Times are Unix milliseconds. */
 export interface Incident {
   readonly id: string
   readonly migration: string
   readonly status: 'open' | 'resolved'
+  /** `refused`: an automatic revert that was not safe; nothing has changed, and a person has to see to it. */
+  readonly kind: 'revert' | 'refused'
   readonly title: string
   readonly cause: RevertCause
   readonly from: { readonly phase: Phase; readonly epoch: number }
@@ -18,6 +21,8 @@ export interface Incident {
   readonly firstAckAt?: number
   readonly lastAckAt?: number
   readonly resolvedAt?: number
+  /** Whether the revert has helped; undefined until that is known. */
+  readonly verification?: Verification
   readonly alertToCommitMs?: number
   readonly alertToLastAckMs?: number
 }
@@ -33,6 +38,7 @@ interface Row {
   readonly id: string
   readonly migration: string
   readonly status: 'open' | 'resolved'
+  readonly kind: Incident['kind']
   readonly title: string
   readonly cause: RevertCause
   readonly from_phase: Phase
@@ -45,10 +51,11 @@ interface Row {
   readonly first_ack_at: Date | null
   readonly last_ack_at: Date | null
   readonly resolved_at: Date | null
+  readonly verification: Verification | null
 }
 
-const COLUMNS = `id, migration, status, title, cause, from_phase, to_phase, from_epoch, to_epoch, alerted_at,
-  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at`
+const COLUMNS = `id, migration, status, kind, title, cause, from_phase, to_phase, from_epoch, to_epoch, alerted_at,
+  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at, verification`
 
 function toIncident(row: Row): Incident {
   const alerted = row.alerted_at?.getTime()
@@ -58,6 +65,7 @@ function toIncident(row: Row): Incident {
     id: row.id,
     migration: row.migration,
     status: row.status,
+    kind: row.kind,
     title: row.title,
     cause: row.cause,
     from: { phase: row.from_phase, epoch: row.from_epoch },
@@ -68,6 +76,7 @@ function toIncident(row: Row): Incident {
     ...(row.first_ack_at === null ? {} : { firstAckAt: row.first_ack_at.getTime() }),
     ...(lastAck === undefined ? {} : { lastAckAt: lastAck }),
     ...(row.resolved_at === null ? {} : { resolvedAt: row.resolved_at.getTime() }),
+    ...(row.verification === null ? {} : { verification: row.verification }),
     ...(alerted === undefined || committed === undefined ? {} : { alertToCommitMs: committed - alerted }),
     ...(alerted === undefined || lastAck === undefined ? {} : { alertToLastAckMs: lastAck - alerted }),
   }
@@ -76,12 +85,13 @@ function toIncident(row: Row): Incident {
 export async function insertIncident(
   tx: Queryable,
   incident: Omit<Incident, 'status' | 'alertToCommitMs' | 'alertToLastAckMs'>,
-): Promise<void> {
-  const { id, migration, title, cause, from, to, openedAt, committedAt, alertedAt } = incident
-  await tx.query(
+): Promise<boolean> {
+  const { id, migration, kind, title, cause, from, to, openedAt, committedAt, alertedAt } = incident
+  const { rowCount } = await tx.query(
     `insert into incidents (id, migration, status, title, cause, from_phase, to_phase, from_epoch, to_epoch,
-       opened_at, committed_at, alerted_at)
-     values ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+       opened_at, committed_at, alerted_at, kind)
+     values ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+     on conflict (migration, from_epoch) where kind = 'refused' and status = 'open' do nothing`,
     [
       id,
       migration,
@@ -94,8 +104,23 @@ export async function insertIncident(
       new Date(openedAt),
       committedAt === undefined ? null : new Date(committedAt),
       alertedAt === undefined ? null : new Date(alertedAt),
+      kind,
     ],
   )
+  return rowCount === 1
+}
+
+/** The open incident of a refused revert from this epoch. */
+export async function findRefused(
+  on: Queryable,
+  migration: string,
+  epoch: number,
+): Promise<string | undefined> {
+  const { rows } = await on.query<{ id: string }>(
+    `select id from incidents where migration = $1 and from_epoch = $2 and kind = 'refused' and status = 'open'`,
+    [migration, epoch],
+  )
+  return rows[0]?.id
 }
 
 /** Adds to the timeline; does nothing where the incident is unknown. */

@@ -1,4 +1,4 @@
-import type { InstanceFacts } from '@switchback/migrations-registry'
+import type { InstanceFacts, TripwireVerdict } from '@switchback/migrations-registry'
 import { isLive } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
 import type { Db, Queryable } from '../db/db.ts'
@@ -10,6 +10,7 @@ import {
   addEvent,
   awaitingAcks,
   findIncident,
+  findRefused,
   insertIncident,
   listIncidents,
   resolveOpen,
@@ -37,6 +38,15 @@ interface AlertedRevert {
   readonly explanation: string
 }
 
+/** The tripwire behind a revert. */
+interface TrippedRevert {
+  readonly incident: string
+  readonly seenAt: number
+  readonly decidedAt: number
+  readonly committedAt: number
+  readonly verdict: Pick<TripwireVerdict, 'name' | 'explanation' | 'numbers'>
+}
+
 export interface Incidents extends RevertRecorder {
   list(filter: {
     readonly migration?: string
@@ -46,6 +56,8 @@ export interface Incidents extends RevertRecorder {
   get(id: string): Promise<IncidentDetail | undefined>
   /** Writes down which alert a revert came from; idempotent per incident. */
   alerted(tx: Queryable, revert: AlertedRevert): Promise<void>
+  /** Writes down which tripwire a revert came from, with the numbers that it saw. */
+  breached(tx: Queryable, revert: TrippedRevert): Promise<void>
   /** Called when positions were stored: notes the first and the last ack of reverts that wait for them. */
   observeProgress(migrations: readonly string[]): Promise<void>
 }
@@ -94,6 +106,7 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
       await insertIncident(tx, {
         id,
         migration,
+        kind: 'revert',
         title: titleOf(revert),
         cause,
         from,
@@ -111,6 +124,30 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
         message,
         detail: { from, to },
       })
+    },
+    refused: async (tx, { incident, migration, cause, from, at, refusal }) => {
+      const title = `${migration} could not be reverted from ${from.phase}: ${cause.reason}`.slice(0, 300)
+      const opened = {
+        id: incident,
+        migration,
+        kind: 'refused',
+        title,
+        cause,
+        from,
+        to: from,
+        openedAt: at,
+      } as const
+      if (!(await insertIncident(tx, opened))) {
+        return { id: (await findRefused(tx, migration, from.epoch)) ?? incident, isNew: false }
+      }
+      const message = `Refused: ${refusal.message} The safe way: ${refusal.action}`
+      await addEvent(tx, incident, {
+        at,
+        kind: 'revert-refused',
+        message,
+        detail: { ...refusal, page: true },
+      })
+      return { id: incident, isNew: true }
     },
     noted: async (tx, incident, at, kind, message) => {
       await addEvent(tx, incident, { at, kind, message, detail: {} })
@@ -135,6 +172,18 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
         detail: { alert: alert.id },
       })
       await addEvent(tx, id, { at: decidedAt, kind: 'decided', message: explanation, detail: {} })
+    },
+    breached: async (tx, { incident: id, seenAt, decidedAt, committedAt, verdict }) => {
+      await setAlerted(tx, id, seenAt, committedAt)
+      const { name: tripwire, explanation: message, numbers } = verdict
+      const tell = (at: number, kind: string, text: string) =>
+        addEvent(tx, id, { at, kind, message: text, detail: { tripwire, numbers } })
+      const { firstBadAt } = numbers
+      if (firstBadAt !== undefined && firstBadAt < seenAt) {
+        await tell(firstBadAt, 'first-bad-sample', `First failures within the window of ${tripwire}.`)
+      }
+      await tell(seenAt, 'breach-seen', `${tripwire} was breached.`)
+      await tell(decidedAt, 'decided', message)
     },
     observeProgress,
   }

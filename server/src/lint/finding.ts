@@ -1,15 +1,6 @@
+import { blocks, type LockMode } from './locks.ts'
+
 export type Severity = 'error' | 'warning'
-
-/** PostgreSQL's names of table locks, and what they keep others from. */
-export const BLOCKS = {
-  'ACCESS EXCLUSIVE': 'reads and writes',
-  EXCLUSIVE: 'writes and locking reads',
-  'SHARE ROW EXCLUSIVE': 'writes',
-  SHARE: 'writes',
-  'SHARE UPDATE EXCLUSIVE': 'vacuum and other schema changes',
-} as const
-
-export type LockMode = keyof typeof BLOCKS
 
 /** The lock a statement takes. */
 export interface Lock {
@@ -19,7 +10,7 @@ export interface Lock {
   readonly blocks: string
 }
 
-export const lock = (mode: LockMode, on: string): Lock => ({ mode, on, blocks: BLOCKS[mode] })
+export const lock = (mode: LockMode, on: string): Lock => ({ mode, on, blocks: blocks(mode) })
 
 export interface Finding {
   readonly rule: string

@@ -1,4 +1,5 @@
 import { hasSqlDetails, loadModule, type Node, parseSync, type ScanToken, scanSync } from 'libpg-query'
+import { wordsOfSync } from '../execution/words.ts'
 import { createSource, type Source } from './source.ts'
 
 export interface Statement {
@@ -35,9 +36,6 @@ export type ParsedScript =
 /** The parser is WebAssembly and is loaded once; parsing is synchronous from then on. */
 export const loadParser = (): Promise<void> => loadModule()
 
-const isComment = ({ tokenName }: ScanToken): boolean =>
-  tokenName === 'SQL_COMMENT' || tokenName === 'C_COMMENT'
-
 /** Statements of a file with the words and comments they were written with. {@link loadParser} comes first. */
 export function parseScript(file: string, text: string): ParsedScript {
   const source = createSource(file, text)
@@ -47,8 +45,7 @@ export function parseScript(file: string, text: string): ParsedScript {
   if (text.trim() === '') return { ok: true, script: { source, statements: [], comments: [] } }
   try {
     const { stmts = [] } = parseSync(text)
-    const { tokens } = scanSync(scannable(text))
-    const words = tokens.filter((token) => !isComment(token))
+    const { words, comments } = wordsOfSync(text)
     const statements: Statement[] = []
     let next = 0
     for (const { stmt, stmt_location: from = 0, stmt_len: length } of stmts) {
@@ -63,21 +60,12 @@ export function parseScript(file: string, text: string): ParsedScript {
       const index = statements.length
       statements.push({ node: stmt, source, start, end, text: source.slice(start, end), tokens: own, index })
     }
-    return { ok: true, script: { source, statements, comments: tokens.filter(isComment) } }
+    return { ok: true, script: { source, statements, comments } }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return unreadable(source, hasSqlDetails(error) ? (error.sqlDetails?.cursorPosition ?? 0) : 0, message)
   }
 }
-
-/**
- * The scanner answers in JSON and leaves control characters in it as they are. Another one of the same length
- * takes their place: blank for those that part words, a letter for those inside of names and strings.
- */
-const scannable = (text: string): string =>
-  text.replaceAll(/[^\P{Cc}\n\r\t]/gu, (found) =>
-    found === '\f' || found === '\v' ? ' ' : found.charCodeAt(0) < 0x20 ? '_' : found,
-  )
 
 /** `at` counts code points. */
 function unreadable(source: Source, at: number, message: string): ParsedScript {

@@ -8,7 +8,7 @@ import {
 } from '@switchback/migrations-registry'
 
 /** A migration as its folder holds it, ready to be registered. */
-interface LoadedMigration {
+export interface LoadedMigration {
   readonly definition: MigrationDefinition
   readonly sql: MigrationSql
   /** Text of `migration.yaml`. */

@@ -55,6 +55,7 @@ function storeWithLapse(): { store: PhaseStore; saved: () => MigrationState } {
     },
     insert: async () => {},
     openIncident: async () => {},
+    openRefused: async ({ incident }) => ({ id: incident, isNew: true }),
     noteIncident: async () => {},
   }
   return {

@@ -1,4 +1,13 @@
-import type { Blocker, Gate, GateFacts, MigrationState, RevertCause } from '@switchback/migrations-registry'
+import type {
+  Blocker,
+  Gate,
+  GateFacts,
+  MigrationEvent,
+  MigrationState,
+  Refusal,
+  RefusalCode,
+  RevertCause,
+} from '@switchback/migrations-registry'
 import {
   guardedPaths,
   initialState,
@@ -48,6 +57,7 @@ const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
   'set-rollout': 'migration.rollout-set',
   'set-flags': 'migration.flags-set',
   'set-backfill': 'migration.backfill-set',
+  'set-throttle': 'migration.throttle-set',
   pause: 'migration.paused',
   resume: 'migration.resumed',
   approve: 'migration.approved',
@@ -167,7 +177,14 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
       const oldestLive = oldestLiveEpoch(facts.instances, from.epoch)
       const outcome = transition(from, event, { definition, now: facts.now, oldestLive })
       if (!outcome.ok) {
-        return { ok: false, refusal: outcome.refusal, ...(blockers.length === 0 ? {} : { blockers }) }
+        const { refusal } = outcome
+        const incident = await tellRefused(tx, migration, event, refusal, facts.now)
+        return {
+          ok: false,
+          refusal,
+          ...(blockers.length === 0 ? {} : { blockers }),
+          ...(incident === undefined ? {} : { incident }),
+        }
       }
       const { state } = outcome
       const detail = {
@@ -241,6 +258,40 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     command,
     register,
   }
+}
+
+/** Refusals of automatic reverts after which something goes on that should not. */
+const PAGED: readonly RefusalCode[] = [
+  'old-incomplete',
+  'restore-needed',
+  'point-of-no-return',
+  'revert-not-safe',
+]
+
+/** What a tripwire or an alert may not do by itself, a person is told of; once for each epoch. */
+async function tellRefused(
+  tx: PhaseTx,
+  { definition, state }: StoredMigration,
+  event: MigrationEvent,
+  refusal: Refusal,
+  at: number,
+): Promise<string | undefined> {
+  if (event.type !== 'revert' || event.cause.kind === 'manual' || !PAGED.includes(refusal.code)) return
+  const { cause } = event
+  const migration = definition.id
+  const { id, isNew } = await tx.openRefused({
+    incident: cause.incident ?? '',
+    migration,
+    cause,
+    from: position(state),
+    at,
+    refusal,
+  })
+  if (!isNew) return id
+  const { by: actor, reason } = cause
+  const detail = { incident: id, reason, ...refusal }
+  await tx.record({ at, actor, kind: 'revert.refused', subject: migration, detail })
+  return id
 }
 
 async function tellIncidents(

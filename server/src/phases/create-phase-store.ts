@@ -10,11 +10,12 @@ import {
   phasesOf,
   saveState,
 } from './migration-store.ts'
-import type { PhaseStore, RevertRecord } from './phase-store.ts'
+import type { PhaseStore, PhaseTx, RefusedRevert, RevertRecord } from './phase-store.ts'
 
 /** Who keeps incidents; takes the transaction, so that a revert and its incident commit together. */
 export interface RevertRecorder {
   opened(tx: Queryable, revert: RevertRecord): Promise<void>
+  refused(tx: Queryable, refused: RefusedRevert): ReturnType<PhaseTx['openRefused']>
   /** A further step back, a re-arm, or a step of work that belongs to the incident. */
   noted(tx: Queryable, incident: string, at: number, kind: string, message: string): Promise<void>
 }
@@ -35,6 +36,7 @@ export function createPhaseStore(db: Db, fleet: FleetReader, reverts: RevertReco
           save: (id, state, revision, at) => saveState(tx, id, state, revision, at),
           insert: (migration, at) => insertMigration(tx, migration, at),
           openIncident: (revert) => reverts.opened(tx, revert),
+          openRefused: (refused) => reverts.refused(tx, refused),
           noteIncident: (incident, at, kind, message) => reverts.noted(tx, incident, at, kind, message),
         }),
       ),

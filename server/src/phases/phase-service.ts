@@ -9,6 +9,7 @@ import type {
   ReadVariant,
   Refusal,
   RevertCause,
+  ThrottleChange,
   WorkKind,
   WriteVariant,
 } from '@switchback/migrations-registry'
@@ -48,13 +49,16 @@ export type Command =
       readonly write?: WriteVariant | null
     }
   | { readonly type: 'set-backfill'; readonly on: boolean }
-  | { readonly type: 'pause' }
+  | { readonly type: 'set-throttle'; readonly change: ThrottleChange }
+  | { readonly type: 'pause'; readonly reason?: string }
   | { readonly type: 'resume' }
   | { readonly type: 'approve' }
   | {
       readonly type: 'revert'
       readonly to?: Phase
       readonly cause: Omit<RevertCause, 'by'>
+      /** Only while this run is on; see `MigrationEvent`. */
+      readonly run?: MigrationState['run']
     }
   | { readonly type: 'continue-revert' }
   | { readonly type: 'restore' }
@@ -93,6 +97,8 @@ export type CommandResult =
       readonly ok: false
       readonly refusal: Refusal
       readonly blockers?: readonly Blocker[]
+      /** Where an automatic revert was refused and a person has to see to it. */
+      readonly incident?: string
     }
 
 export interface RegisterInput {

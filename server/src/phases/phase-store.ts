@@ -1,4 +1,10 @@
-import type { InstanceFacts, MigrationState, Phase, RevertCause } from '@switchback/migrations-registry'
+import type {
+  InstanceFacts,
+  MigrationState,
+  Phase,
+  Refusal,
+  RevertCause,
+} from '@switchback/migrations-registry'
 import type { ChangeRecord } from '../changes/record-change.ts'
 import type { StoredMigration } from './phase-service.ts'
 
@@ -10,6 +16,11 @@ export interface RevertRecord {
   readonly from: { readonly phase: Phase; readonly epoch: number }
   readonly to: { readonly phase: Phase; readonly epoch: number }
   readonly at: number
+}
+
+/** An automatic revert that may not be made: a person has to see to it. */
+export interface RefusedRevert extends Omit<RevertRecord, 'to'> {
+  readonly refusal: Refusal
 }
 
 /** What the phase service does inside one store transaction. */
@@ -26,6 +37,8 @@ export interface PhaseTx {
   save(id: string, state: MigrationState, revision: number, at: number): Promise<void>
   insert(migration: StoredMigration, at: number): Promise<void>
   openIncident(revert: RevertRecord): Promise<void>
+  /** An automatic revert that was refused. Returns the open incident of it, and whether it is a new one. */
+  openRefused(refused: RefusedRevert): Promise<{ readonly id: string; readonly isNew: boolean }>
   noteIncident(incident: string, at: number, kind: string, message: string): Promise<void>
 }
 

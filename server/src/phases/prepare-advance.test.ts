@@ -50,6 +50,7 @@ function storeOf(state: MigrationState, instances: () => readonly InstanceFacts[
         },
         insert: async () => {},
         openIncident: async () => {},
+        openRefused: async ({ incident }) => ({ id: incident, isNew: true }),
         noteIncident: async () => {},
       }),
   }

@@ -50,7 +50,9 @@ export function toEvent(
     case 'revert': {
       const cause: RevertCause = { incident: facts.incident, ...command.cause, by: actor.name }
       const to = command.to === undefined ? {} : { to: command.to }
-      return { type: 'revert', cause, instances: atWork, canRollback, oldCurrent: facts.oldCurrent, ...to }
+      const run = command.run === undefined ? {} : { run: command.run }
+      const { oldCurrent } = facts
+      return { type: 'revert', cause, instances: atWork, canRollback, oldCurrent, ...to, ...run }
     }
     case 'continue-revert':
       return { type: 'continue-revert', instances: atWork, canRollback, oldCurrent: facts.oldCurrent }

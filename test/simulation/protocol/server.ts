@@ -98,6 +98,8 @@ export class SimServer implements Endpoint {
       onFault: this.#fault,
     })
     const engine = createEngine({
+      // Nothing is measured in the model.
+      holds: () => [],
       phases,
       runner,
       executionFor: () => execution,

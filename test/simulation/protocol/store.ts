@@ -154,6 +154,7 @@ export class SimStore {
         put(revision === undefined ? migration : { ...migration, revision })
       },
       openIncident: async () => {},
+      openRefused: async ({ incident }) => ({ id: incident, isNew: false }),
       noteIncident: async () => {},
     }
   }

@@ -1,0 +1,39 @@
+import type { Measurement } from '@switchback/migrations-registry'
+
+type Sum = { -readonly [K in keyof Measurement]: Measurement[K] }
+
+/** Adds up what several instances tell, so that what is passed on is small however many they are. */
+export function createMerger() {
+  let sums = new Map<string, Sum>()
+  return {
+    add(measurement: Measurement): void {
+      const { migration, epoch, path, operation } = measurement
+      const key = `${migration} ${epoch} ${path} ${operation}`
+      const sum = sums.get(key)
+      if (sum === undefined) {
+        sums.set(key, {
+          ...measurement,
+          errors: { ...measurement.errors },
+          latency: [...measurement.latency],
+        })
+        return
+      }
+      sum.count += measurement.count
+      sum.mismatches += measurement.mismatches
+      sum.compared += measurement.compared
+      sum.secondaryFailures += measurement.secondaryFailures
+      sum.latency = sum.latency.map((count, i) => count + (measurement.latency[i] ?? 0))
+      for (const [name, count] of Object.entries(measurement.errors)) {
+        sum.errors[name] = (sum.errors[name] ?? 0) + count
+      }
+    },
+    get isEmpty(): boolean {
+      return sums.size === 0
+    },
+    take(): readonly Measurement[] {
+      const taken = [...sums.values()]
+      sums = new Map()
+      return taken
+    },
+  }
+}
