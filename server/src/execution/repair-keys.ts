@@ -18,8 +18,28 @@ export interface KeysRepaired {
 export function repairKeys(connection: Connection, pair: Pair, keys: readonly Key[]): Promise<KeysRepaired> {
   return inTransaction(connection, 'begin isolation level read committed', async () => {
     await lockKeys(connection, pair, keys)
-    return repairLocked(connection, pair, keys)
+    const repaired = await repairLocked(connection, pair, keys)
+    await keepQueued(connection, pair, repaired.standing)
+    return repaired
   })
+}
+
+/**
+ * A key that waits for repair and was missing is as good as copied by the repair worker: the worker, who
+ * would find it equal now, must not take it off the queue while a delete with an older snapshot may miss it.
+ */
+async function keepQueued(
+  connection: Connection,
+  { mapping, leader }: Pair,
+  standing: readonly Difference[],
+): Promise<void> {
+  const missing = standing.filter(({ kind }) => kind === 'missing').map(({ key }) => keyText(key))
+  if (missing.length === 0) return
+  await connection.query(
+    `update switchback.repairs set copied = true, settles_after = null
+     where migration = $1 and key = any($2::text[]) and path = $3`,
+    [mapping.migration, missing, leader === 'old' ? 'new' : 'old'],
+  )
 }
 
 /** The key's lock comes before any lock of a row, as in dual operations. */
