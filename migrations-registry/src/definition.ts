@@ -108,6 +108,12 @@ export const definitionSchema = z
       .default([])
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
+    writes: z
+      .enum(['sdk', 'trigger'])
+      .default('sdk')
+      .describe(
+        'Who keeps both paths current from dual-write to promoted: the SDK, which writes both, or triggers, which carry every write of either table to the other, whoever makes it',
+      ),
     ddl: ddlSchema.prefault({}),
     fence: z.boolean().default(true),
     rollout: z
@@ -139,6 +145,10 @@ export const definitionSchema = z
   .refine((definition) => definition.copy?.toTarget !== definition.target, {
     path: ['copy', 'toTarget'],
     message: 'names the same database as target: leave it out',
+  })
+  .refine(({ writes, copy }) => writes === 'sdk' || (copy !== undefined && copy.toTarget === undefined), {
+    path: ['writes'],
+    message: 'triggers are generated from copy, between two tables of one database: toTarget needs "sdk"',
   })
   .refine((definition) => definition.copy === undefined || 'share' in lastStep(definition.rollout), {
     path: ['rollout'],
