@@ -14,6 +14,7 @@ test('an empty environment is enough', () => {
       leaseMs: 15_000,
       pollMs: 1000,
       logLevel: 'info',
+      notifyHttpHosts: [],
       targets: {},
     },
   })
