@@ -103,7 +103,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     shutdown.add('engine', () => engine.stop())
     const metrics = createMetrics({ db, clock })
-    signals = composeSignals({ db, clock, newId, phases, incidents, revisions, config, log }, shutdown)
+    signals = composeSignals(
+      { db, clock, newId, phases, incidents, revisions, config, targets, log },
+      shutdown,
+    )
     const { monitor, exchange } = signals
     const telemetry = (batch: Telemetry): void => {
       metrics.telemetry(batch)

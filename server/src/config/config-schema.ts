@@ -69,6 +69,12 @@ export const configSchema = z.object({
   POLL_MS: number('milliseconds', 10, 60_000)
     .default(1_000)
     .describe('How often the store is asked for changes made by other servers, in ms.'),
+  SWITCHBACK_CHECK_COMMANDS: z
+    .enum(['on', 'off'])
+    .default('off')
+    .describe(
+      'Whether checks of migrations may run programs on this machine. Whoever registers migrations can then run what they like with the rights of the server.',
+    ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

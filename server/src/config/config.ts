@@ -15,6 +15,8 @@ export interface Config {
   readonly heartbeatMs: number
   readonly leaseMs: number
   readonly pollMs: number
+  /** Whether checks may run programs. */
+  readonly checkCommands: boolean
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   /** Connections of the databases that migrations change, by the name that definitions use. */
   readonly targets: Readonly<Record<string, string>>
@@ -67,6 +69,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     heartbeatMs: data.HEARTBEAT_MS,
     leaseMs: data.LEASE_MS,
     pollMs: data.POLL_MS,
+    checkCommands: data.SWITCHBACK_CHECK_COMMANDS === 'on',
     logLevel: data.LOG_LEVEL,
     notifyHttpHosts: data.NOTIFY_HTTP_HOSTS ?? [],
     targets: Object.freeze(targets),

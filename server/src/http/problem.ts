@@ -60,6 +60,7 @@ const KINDS = {
   'run-over': refused('That speaks of an earlier run'),
   'revert-not-safe': refused('The revert is not safe yet'),
   'definition-in-use': refused('The definition is in use'),
+  'mapping-not-invertible': refused('The mapping cannot be inverted'),
   protocol: refused('The SDK does not fit this server'),
   'missing-handlers': refused('The instance lacks handlers'),
   'instance-taken': refused('Another process has the instance id'),

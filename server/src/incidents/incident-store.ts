@@ -1,5 +1,6 @@
 import type { Phase, RevertCause } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import type { Verification } from '../verification/verification-store.ts'
 
 /** One revert, as it is told afterwards. Times are Unix milliseconds. */
 export interface Incident {
@@ -25,6 +26,8 @@ export interface Incident {
   readonly ackedBy?: string
   /** When what caused it began, where that is known. */
   readonly beganAt?: number
+  /** Whether the revert has helped; undefined until that is known. */
+  readonly verification?: Verification
   readonly alertToCommitMs?: number
   readonly alertToLastAckMs?: number
 }
@@ -56,10 +59,11 @@ interface Row {
   readonly acked_at: Date | null
   readonly acked_by: string | null
   readonly began_at: Date | null
+  readonly verification: Verification | null
 }
 
 const COLUMNS = `id, migration, status, kind, title, cause, from_phase, to_phase, from_epoch, to_epoch, alerted_at,
-  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at, acked_at, acked_by, began_at`
+  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at, verification, acked_at, acked_by, began_at`
 
 function toIncident(row: Row): Incident {
   const alerted = row.alerted_at?.getTime()
@@ -83,6 +87,7 @@ function toIncident(row: Row): Incident {
     ...(row.acked_by === null ? {} : { ackedBy: row.acked_by }),
     ...(row.began_at === null ? {} : { beganAt: row.began_at.getTime() }),
     ...(row.resolved_at === null ? {} : { resolvedAt: row.resolved_at.getTime() }),
+    ...(row.verification === null ? {} : { verification: row.verification }),
     ...(alerted === undefined || committed === undefined ? {} : { alertToCommitMs: committed - alerted }),
     ...(alerted === undefined || lastAck === undefined ? {} : { alertToLastAckMs: lastAck - alerted }),
   }
