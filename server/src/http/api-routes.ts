@@ -9,6 +9,8 @@ import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import { filesRoute } from '../lint/files-route.ts'
+import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
+import { channelRoutes } from '../notifications/channel-routes.ts'
 import { overviewRoutes } from '../overview/overview-routes.ts'
 import { wayBackRoute } from '../overview/way-back-route.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
@@ -32,6 +34,7 @@ export interface ApiDeps
     AlertRoutesDeps,
     FailedRowRoutesDeps,
     FlagRoutesDeps,
+    ChannelRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
     HealthRouteDeps {
@@ -61,6 +64,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...channelRoutes(deps),
   ...pollingRoutes(deps),
   ...sessionRoutes(),
 ]
