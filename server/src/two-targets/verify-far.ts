@@ -114,6 +114,7 @@ export async function reconcileFar(
         // After the last pass what was just repaired is not proven: it counts as if it were left.
         divergences: repairedNow ? standing.length : left.length,
         detail: {
+          method: 'checksums by chunks of keys, halved down to the rows that differ',
           compared: await rows(),
           passes,
           repaired,
