@@ -99,7 +99,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
         await phases.command(
           work.migration,
-          { type: 'work-done', kind, epoch, divergences: outcome.divergences, detail: audited(outcome) },
+          { type: 'work-done', kind, epoch, ...told(outcome), detail: audited(outcome) },
           ENGINE,
         )
       } catch (error) {
@@ -244,6 +244,11 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
 
 const throttleNow = ({ definition, state }: StoredMigration): Throttle =>
   throttleOf(definition.copy?.throttle, state.throttle)
+
+const told = ({ divergences, compared }: WorkOutcome) => ({
+  divergences,
+  ...(compared === undefined ? {} : { compared }),
+})
 
 /** What goes into the audit log: what was proven and how, but none of the rows' own values. */
 function audited({ detail }: WorkOutcome): Readonly<Record<string, unknown>> {

@@ -18,7 +18,9 @@ export interface Difference {
   readonly kind: 'missing' | 'extra' | 'differs'
   readonly columns: readonly string[]
   /** What both have in these columns, shortened. */
-  readonly values?: Readonly<Record<string, { readonly old: string | null; readonly new: string | null }>> | null
+  readonly values?: Readonly<
+    Record<string, { readonly old: string | null; readonly new: string | null }>
+  > | null
 }
 
 /** Condition for a list of keys, passed as one array of text for each part. */

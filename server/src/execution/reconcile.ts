@@ -35,6 +35,8 @@ export interface Reconciled {
   readonly repaired: number
   /** Differences of the last pass that were left. */
   readonly divergences: number
+  /** Keys that differed under their lock: those repaired, and those left. */
+  readonly differing: number
   /** The first look: keys drawn by this seed, and how many of them differed. */
   readonly sample: Sample | undefined
   readonly digest: string
@@ -106,6 +108,7 @@ export async function reconcile(
         repaired: state.repaired,
         // After the last pass what was just repaired is not proven: it counts as if it were left.
         divergences: repairedNow ? state.standing : state.left,
+        differing: state.repaired + state.left,
         ...{ sample, digest: state.digest, mismatches: state.mismatches, faults: state.faults },
       }
     }
