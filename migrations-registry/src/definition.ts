@@ -119,7 +119,14 @@ export const definitionSchema = z
     owner: z
       .strictObject({
         team: z.string().min(1),
-        contacts: z.array(z.string().min(1)).default([]),
+        contacts: z
+          .array(z.string().min(1).max(320))
+          .max(20)
+          .default([])
+          .describe('Called one after the other until somebody acknowledges: names of channels, or mailto:'),
+        escalateAfter: durationSchema
+          .default(300_000)
+          .describe('How long each contact is waited for before the next is called'),
       })
       .optional(),
     apps: z
