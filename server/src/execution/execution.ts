@@ -1,5 +1,6 @@
 import type { WorkKind } from '@switchback/migrations-registry'
 import { backfill } from './backfill.ts'
+import { startCarrying, stopCarrying } from './carry.ts'
 import { contract } from './contract.ts'
 import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
 import { throwIfStopped } from './execution-error.ts'
@@ -103,6 +104,8 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     listFailedRows: (migration, page) => listFailedRows(target, migration, page),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
+    carry: (definition, on, watch) =>
+      on ? startCarrying(copying, definition, watch) : stopCarrying(copying, definition.id, watch),
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)

@@ -81,11 +81,16 @@ async function copyForward(connection: Connection, { mapping }: Pair, keys: read
     params,
   )
   const counterpart = old.keys.map((key, i) => `${key} = ${newKey(mapping, i)}`).join(' and ')
-  await connection.prepared(
-    `delete from ${side.table} as switchback_new where ${among(side, 1)}
-     and not exists (select from ${old.table} where ${counterpart} and ${within(old, {})})`,
+  const ghosts = `${among(side, 1)}
+     and not exists (select from ${old.table} where ${counterpart} and ${within(old, {})})`
+  // Locked first, and looked at again by the next statement: a writer whom only triggers carry along holds no
+  // lock of the key, and may have written both rows since this one looked.
+  const { rowCount } = await connection.prepared(
+    `select from ${side.table} as switchback_new where ${ghosts} order by ${orderBy(side)} for update`,
     params,
   )
+  if (rowCount === 0) return
+  await connection.prepared(`delete from ${side.table} as switchback_new where ${ghosts}`, params)
 }
 
 async function copyBack(

@@ -166,6 +166,7 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
       await process.delay(1)
       schema.fence = true
     },
+    carry: async () => 'there',
     passFence: (migration, epoch, signal) => passFence(migration, epoch, signal),
     remember: async (migration: string, state: MigrationState) => {
       if (!schema.fence || mutant === 'epoch-reused-after-restore') return undefined
