@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express'
-import type { ConsoleFiles } from './console-files.ts'
+import { type ConsoleFiles, consoleFolder, readConsole } from './console-files.ts'
 
 /** Nothing but the server itself, no inline code, and no page may frame it. */
 const POLICY = [
@@ -23,9 +23,13 @@ const API = /^\/(v1|ofrep|socket\.io|healthz|readyz|metrics)(\/|$)/
  * Serves the console: its files by name, and its page for every other address that a browser asks for,
  * since the page itself knows its ways. Whoever does not ask for HTML is answered by the API.
  */
-export function serveConsole(files: ConsoleFiles): RequestHandler {
-  return (request, response, next) => {
+export function serveConsole(folder = consoleFolder()): RequestHandler {
+  let reading: Promise<ConsoleFiles> | undefined
+  return async (request, response, next) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return next()
+    // With the first request: who never looks has nothing in memory.
+    reading ??= readConsole(folder)
+    const files = await reading
     const named = request.path === '/' ? undefined : files.get(request.path)
     const forPeople = !API.test(request.path) && request.accepts(['json', 'html']) === 'html'
     const file = named ?? (forPeople ? files.get('/index.html') : undefined)

@@ -8,15 +8,14 @@ import { ofrepRoutes } from '../flags/ofrep-routes.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
-import { filesRoute } from '../lint/files-route.ts'
 import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
 import { channelRoutes } from '../notifications/channel-routes.ts'
-import { overviewRoutes } from '../overview/overview-routes.ts'
-import { wayBackRoute } from '../overview/way-back-route.ts'
+import { type ScreenRoutesDeps, screenRoutes } from '../overview/screen-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import type { ReviewRoutesDeps } from '../review/review-routes.ts'
+import { reviewRoutes } from '../review/review-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
-import { type HealthRouteDeps, healthRoute } from '../telemetry/health-route.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
@@ -27,7 +26,6 @@ import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
 import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
-import { sessionRoutes } from './session-routes.ts'
 
 export interface ApiDeps
   extends MigrationRoutesDeps,
@@ -35,9 +33,10 @@ export interface ApiDeps
     FailedRowRoutesDeps,
     FlagRoutesDeps,
     ChannelRoutesDeps,
+    ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
-    HealthRouteDeps {
+    ScreenRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -48,10 +47,7 @@ export interface ApiDeps
 /** Every route of the API. */
 export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
-  ...overviewRoutes(deps),
-  wayBackRoute(deps),
-  filesRoute(deps),
-  healthRoute(deps),
+  ...screenRoutes(deps),
   ...tripwireRoutes(deps),
   ...failedRowRoutes(deps),
   registerRoute(deps),
@@ -65,6 +61,6 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
   ...channelRoutes(deps),
+  ...reviewRoutes(deps),
   ...pollingRoutes(deps),
-  ...sessionRoutes(),
 ]

@@ -3,7 +3,6 @@ import express from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
 import { pinoHttp } from 'pino-http'
-import type { ConsoleFiles } from '../console/console-files.ts'
 import { serveConsole } from '../console/serve-console.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Health } from '../health/health.ts'
@@ -27,8 +26,6 @@ export interface AppDeps {
   readonly log: Logger
   readonly clock: Clock
   readonly newId: NewId
-  /** Served to browsers; none where not given. */
-  readonly consoleFiles?: ConsoleFiles
 }
 
 /** The HTTP side of a server; whoever calls it listens and adds the sockets. */
@@ -73,7 +70,7 @@ export function createApp(deps: AppDeps): Express {
   }
   mountHooks(app, { ...deps.hooks, log, clock: deps.clock, newId: deps.newId })
   mountRoutes(app, routes, createAuthenticate(tokens, deps.clock))
-  if (deps.consoleFiles !== undefined) app.use(serveConsole(deps.consoleFiles))
+  app.use(serveConsole())
   app.use((request) => {
     throw new HttpProblem('not-found', `There is nothing at ${request.path}.`, {
       action: 'See /v1/openapi.json.',
