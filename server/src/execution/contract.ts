@@ -1,17 +1,17 @@
 import { type ArchiveDeps, makeArchive } from './archive.ts'
 import { isCurrent } from './archive-current.ts'
-import { cancelledOf, runSqlFile } from './ddl.ts'
+import { cancelledOf } from './ddl.ts'
 import { appliedStatements, forgetFile } from './ddl-records.ts'
-import type { DdlDeps } from './ddl-settings.ts'
 import { blockingDependents } from './dependents.ts'
 import { ExecutionError, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { whatGoes } from './going.ts'
 import { type Archive, folderOf, latestArchive, readManifest, sha256 } from './manifest.ts'
 import { createProgress, type Progress } from './progress.ts'
+import { runNoted, type SchemaDeps } from './schema-work.ts'
 import { parseSql } from './sql-statements.ts'
 
-export type ContractDeps = DdlDeps & ArchiveDeps
+export type ContractDeps = SchemaDeps & ArchiveDeps
 
 /** How often what goes is archived anew because somebody still writes to it. */
 const TRIES = 3
@@ -59,7 +59,7 @@ export async function contract(deps: ContractDeps, order: WorkOrder): Promise<Wo
     throwIfStopped(order.signal)
     await order.committing()
   }
-  const run = await runSqlFile(deps, order, 'contract', order.sql.contract)
+  const run = await runNoted(deps, order, 'contract', order.sql.contract)
   return {
     divergences: 0,
     detail: {

@@ -287,7 +287,7 @@ test('a statement waits until replicas have caught up', async () => {
   replica.on('error', () => undefined)
   await replica.connect()
   const wal = async (): Promise<bigint> =>
-    BigInt((await pool.query(`select pg_current_wal_flush_lsn() - '0/0' as bytes`)).rows[0].bytes)
+    BigInt((await pool.query(`select pg_current_wal_insert_lsn() - '0/0' as bytes`)).rows[0].bytes)
   const start = (await pool.query('select pg_current_wal_flush_lsn() as lsn')).rows[0].lsn
   const { connection } = replica as unknown as {
     connection: { once(event: string, done: () => void): void; sendCopyFromChunk(chunk: Buffer): void }

@@ -6,6 +6,7 @@ import type {
   WorkKind,
 } from '@switchback/migrations-registry'
 
+import type { SchemaState } from '../catalog/ledger.ts'
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
 /** One piece of database work, as the engine hands it out. */
@@ -69,6 +70,10 @@ export interface Execution {
   /** Runs `work` while holding the lock that makes this the only executor of the migration; undefined where
    *  somebody else holds it. Aborts `signal` when the lock's connection breaks. */
   exclusively<T>(migration: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined>
+  /** The schema of each database of the migration as it is, beside what the migrations say. */
+  schema(): Promise<readonly SchemaState[]>
+  /** Takes the schema as it is for what it should be. */
+  acceptSchema(): Promise<void>
   run(kind: WorkKind, order: WorkOrder): Promise<WorkOutcome>
   end(): Promise<void>
 }

@@ -1,4 +1,6 @@
 import type { WorkKind } from '@switchback/migrations-registry'
+import { acceptSchema, schemaState } from '../catalog/ledger.ts'
+import { readCatalog } from '../catalog/read-catalog.ts'
 import { backfill } from './backfill.ts'
 import { contract } from './contract.ts'
 import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
@@ -98,6 +100,11 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     failedRows: (migration) => countFailedRows(target, migration),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
+    schema: async () => [await schemaState(target, await readCatalog(target))],
+    acceptSchema: async () => {
+      await install(target)
+      await acceptSchema(target, await readCatalog(target))
+    },
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)

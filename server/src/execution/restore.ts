@@ -7,12 +7,13 @@ import { appliedStatements, recordWhole } from './ddl-records.ts'
 import { ExecutionError, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { type Archive, type ArchivedTable, latestArchive } from './manifest.ts'
-import { type Patience, persistently } from './persistently.ts'
+import { persistently } from './persistently.ts'
 import { createProgress, type Progress } from './progress.ts'
+import { runNoted } from './schema-work.ts'
 import { stageArchive } from './stage-archive.ts'
 import type { Connection } from './target.ts'
 
-export type RestoreDeps = ContractDeps & Patience
+export type RestoreDeps = ContractDeps
 
 const BATCH = 5_000
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
@@ -53,7 +54,7 @@ export async function restore(deps: RestoreDeps, order: WorkOrder): Promise<Work
   const sql = [...tables.flatMap(({ ddl }) => ddl), ...tables.flatMap(({ afterwards }) => afterwards)].join(
     ';\n',
   )
-  await runSqlFile(deps, order, 'restore', sql)
+  await runNoted(deps, order, 'restore', sql)
   await recordWhole(target, { migration, file: 'restore', epoch: order.epoch }, 'contract')
   return {
     divergences: 0,

@@ -45,6 +45,11 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     failedRows: (migration) => one.new.failedRows(migration),
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),
+    schema: async () => [...(await one.old.schema()), ...(await one.new.schema())],
+    acceptSchema: async () => {
+      await one.old.acceptSchema()
+      await one.new.acceptSchema()
+    },
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await prepare(order.definition.id)

@@ -167,6 +167,8 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
       schema.fence = true
     },
     passFence: (migration, epoch, signal) => passFence(migration, epoch, signal),
+    schema: async () => [],
+    acceptSchema: async () => undefined,
     remember: async (migration: string, state: MigrationState) => {
       if (!schema.fence || mutant === 'epoch-reused-after-restore') return undefined
       return connected((session) =>
