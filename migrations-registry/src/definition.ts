@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { throttleSchema } from './throttle.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
@@ -51,7 +52,12 @@ export const copySchema = z
         max: z.int().min(1).max(500_000).default(50_000),
       })
       .prefault({}),
-    rowsPerSecond: z.int().min(1).optional().describe('Upper limit of the copy rate'),
+    stopAbove: percentSchema
+      .default(0.01)
+      .describe(
+        'The backfill stops when more than this share of the rows cannot be copied, and more than 10',
+      ),
+    throttle: throttleSchema.prefault({}),
   })
   .describe('One mapping serves backfill, verification, repair and the way back')
 

@@ -5,6 +5,7 @@ import type { Path, Phase, WorkKind } from './phases.ts'
 import type { Refusal } from './refusal.ts'
 import type { ReadVariant, WriteVariant } from './routing.ts'
 import type { MigrationState, Millis } from './state.ts'
+import type { ThrottleChange } from './throttle.ts'
 
 /** Why a revert was asked for. Automatic ones never go where a person has to decide. */
 export interface RevertCause {
@@ -40,6 +41,7 @@ export type MigrationEvent =
       readonly instances: readonly Straggler[]
     }
   | { readonly type: 'set-backfill'; readonly on: boolean }
+  | { readonly type: 'set-throttle'; readonly change: ThrottleChange }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'approve'; readonly by: string }

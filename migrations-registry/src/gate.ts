@@ -141,7 +141,7 @@ function ownBlockers(
       'rows-failed',
       id,
       `${facts.failedRows} rows could not be copied.`,
-      'Mend them in old, then retry the backfill.',
+      'See them with GET /v1/migrations/{id}/failed-rows; mend them in old, then retry the backfill.',
     )
   }
   const soak = soakOf(definition, state)

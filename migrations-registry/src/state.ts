@@ -2,6 +2,7 @@ import type { EpochRecord } from './compatibility.ts'
 import type { Phase, WorkKind } from './phases.ts'
 import type { ReadVariant, Rollout, Routing, WriteVariant } from './routing.ts'
 import { askingForOld, askingWhereBehind, NO_ROLLOUT, routingOf } from './routing.ts'
+import type { ThrottleChange } from './throttle.ts'
 
 /** Times are Unix milliseconds throughout the domain. */
 export type Millis = number
@@ -54,6 +55,8 @@ export interface MigrationState {
   readonly paused: boolean
   /** `<migration>.backfill`: whether copying may run. */
   readonly backfillOn: boolean
+  /** Limits that a person has set over those of the definition. */
+  readonly throttle?: ThrottleChange
   readonly latch?: Latch
   readonly work?: Work
   /** Whether a path holds every acknowledged write, proven by verification (I4). */

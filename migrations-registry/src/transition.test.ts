@@ -4,6 +4,7 @@ import type { MigrationEvent, Transition } from './events.ts'
 import { judgeGate, undrained } from './gate.ts'
 import { PHASES, type Phase } from './phases.ts'
 import { currentRouting, initialState, type MigrationState } from './state.ts'
+import { throttleOf } from './throttle.ts'
 import { transition } from './transition.ts'
 
 const definition = definitionSchema.parse({
@@ -268,6 +269,22 @@ describe('work', () => {
     expect(state.work).toMatchObject({ status: 'failed', error: 'lock timeout' })
     state = must(state, { type: 'retry-work' })
     expect(state.work).toEqual({ kind: 'expand', epoch: 1, status: 'pending' })
+  })
+
+  it('is held back by the limits of the definition, as a person has changed them since', () => {
+    let state = must(standingAt('backfill'), { type: 'set-throttle', change: { lockWaits: 3, walRate: 5 } })
+    state = must(state, { type: 'set-throttle', change: { rowsPerSecond: null, walRate: 7 } })
+    expect(throttleOf({ rowsPerSecond: 100, latencyP99: 50 }, state.throttle)).toEqual({
+      latencyP99: 50,
+      lockWaits: 3,
+      walRate: 7,
+    })
+  })
+
+  it('a backfill that left rows out is asked for again while its phase lasts', () => {
+    const done = standingAt('backfill')
+    expect(done.work).toMatchObject({ kind: 'backfill', status: 'done' })
+    expect(must(done, { type: 'retry-work' }).work).toMatchObject({ kind: 'backfill', status: 'pending' })
   })
 })
 

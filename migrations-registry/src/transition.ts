@@ -30,6 +30,8 @@ export function transition(
       return setRollout(state, event, context)
     case 'set-flags':
       return setFlags(state, event, context)
+    case 'set-throttle':
+      return changed({ ...state, throttle: { ...state.throttle, ...event.change } }, { type: 'wake-engine' })
     case 'set-backfill':
       return changed({ ...state, backfillOn: event.on }, { type: 'wake-engine' })
     case 'pause':

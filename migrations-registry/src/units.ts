@@ -23,6 +23,15 @@ export const percentSchema = z
   .refine((share) => share <= 1, 'expected at most 100%')
   .meta({ id: 'Percentage', examples: ['10%', '0.01%'] })
 
+const UNIT_BYTES: Readonly<Record<string, number>> = { kB: 1e3, MB: 1e6, GB: 1e9 }
+
+/** An amount of data such as `50MB`; parsed to bytes. */
+export const bytesSchema = z
+  .string()
+  .regex(/^\d+(\.\d+)?(kB|MB|GB)$/, 'expected a number and a unit (kB, MB, GB), such as "50MB"')
+  .transform((text) => Math.round(Number.parseFloat(text) * (UNIT_BYTES[text.replace(/[\d.]/g, '')] ?? 1)))
+  .meta({ id: 'Bytes', examples: ['50MB'] })
+
 const SPANS: readonly (readonly [number, string])[] = [
   [86_400_000, 'd'],
   [3_600_000, 'h'],

@@ -75,7 +75,10 @@ interface Series {
   newest: number
 }
 
-/** How long windows must be remembered, by the length of each: those of a migration's own tripwires. */
+/** What copying goes by that is held back by the application's own latency. */
+export const LATENCY_WINDOW_MS = 10_000
+
+/** How long windows must be remembered, by the length of each: those of a migration's own tripwires and of its copy. */
 export function spansOf(definition: MigrationDefinition): ReadonlyMap<Millis, number> {
   const spans = new Map<Millis, number>()
   const need = (window: Millis, inARow: number) => spans.set(window, Math.max(spans.get(window) ?? 0, inARow))
@@ -84,6 +87,7 @@ export function spansOf(definition: MigrationDefinition): ReadonlyMap<Millis, nu
     need(tripwire.window, tripwire.for)
     if (tripwire.shortWindow !== undefined) need(tripwire.shortWindow, 1)
   }
+  if (definition.copy !== undefined) need(LATENCY_WINDOW_MS, 1)
   return spans
 }
 

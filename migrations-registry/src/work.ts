@@ -23,7 +23,9 @@ const ok = (
 export function finishWork(state: MigrationState, event: WorkEvent, context: TransitionContext): Transition {
   const { work } = state
   if (event.type === 'retry-work') {
-    if (work?.status !== 'failed') {
+    // A backfill that is done may have left rows out: once they are mended, it is what copies them.
+    const again = work?.kind === 'backfill' && work.status === 'done' && state.phase === 'backfill'
+    if (work === undefined || (work.status !== 'failed' && !again)) {
       return refuse('no-work-to-retry', 'No work has failed.', 'See the status of the migration.')
     }
     return ok({ ...state, work: { ...without(work, 'error'), status: 'pending' } }, { type: 'wake-engine' })

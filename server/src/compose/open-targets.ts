@@ -6,6 +6,7 @@ import { createDb, quoteIdent } from '../db/db.ts'
 import { executionOn, openTarget } from '../execution/execution.ts'
 import type { Execution } from '../execution/execution-port.ts'
 import type { Target } from '../execution/target.ts'
+import type { ThrottlePorts } from '../execution/throttle-signals.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
 import { pairExecutionOn } from '../two-targets/pair-execution.ts'
 import type { ServerLog } from './server-log.ts'
@@ -25,6 +26,7 @@ export async function openTargets(
   bundled: BundledPostgres | undefined,
   clock: Clock,
   log: ServerLog,
+  signals: ThrottlePorts,
 ): Promise<Targets> {
   const urls = { ...config.targets }
   if (Object.keys(urls).length === 0 && bundled !== undefined) {
@@ -36,7 +38,7 @@ export async function openTargets(
   }
   const targets = new Map<string, Target>()
   const executions = new Map<string, Execution>()
-  const settings = { clock, archiveDir: join(config.dataDir, 'archive') }
+  const settings = { clock, archiveDir: join(config.dataDir, 'archive'), signals }
 
   const targetOf = (name: string): Target => {
     const existing = targets.get(name)

@@ -76,10 +76,12 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const fleet = createFleet({ db, clock, server, log, heartbeatMs, leaseMs, announce })
     shutdown.add('fleet', () => fleet.stop())
     const incidents = createIncidents({ db, clock, fleet })
-    const targets = await openTargets(config, bundled, clock, log)
+    let signals: Signals | undefined
+    const targets = await openTargets(config, bundled, clock, log, {
+      latencyP99: async (migration) => signals?.monitor.latencyP99(migration),
+    })
     shutdown.add('targets', () => targets.close())
     let push: Push | undefined
-    let signals: Signals | undefined
     const { phases, engine } = composeWork({
       db,
       clock,
@@ -125,6 +127,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       inbox,
       snapshots,
       works: (migration) => worksOf(db, migration),
+      failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
       waitingRoom,

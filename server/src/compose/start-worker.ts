@@ -26,11 +26,13 @@ export async function startWorker(config: Config, log: Logger): Promise<{ stop()
     shutdown.add('revisions', () => revisions.stop())
     const fleet = createFleet({ db, clock, server: `${hostname()}:worker`, log })
     shutdown.add('fleet', () => fleet.stop())
-    const targets = await openTargets(config, bundled, clock, log)
+    let signals: Signals | undefined
+    const targets = await openTargets(config, bundled, clock, log, {
+      latencyP99: async (migration) => signals?.monitor.latencyP99(migration),
+    })
     shutdown.add('targets', () => targets.close())
     const newId = createNewId(clock)
     const incidents = createIncidents({ db, clock, fleet })
-    let signals: Signals | undefined
     const { phases, engine } = composeWork({
       db,
       clock,

@@ -1,5 +1,5 @@
-import type { InstanceFacts, MigrationDefinition, Work } from '@switchback/migrations-registry'
-import { reliesOnDrain, undrained } from '@switchback/migrations-registry'
+import type { InstanceFacts, MigrationDefinition, Throttle, Work } from '@switchback/migrations-registry'
+import { reliesOnDrain, throttleOf, undrained } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
@@ -39,6 +39,7 @@ interface Running {
   readonly abort: AbortController
   readonly ended: Promise<void>
   heldBackBy: string | undefined
+  throttle: Throttle
 }
 
 const ENGINE = { name: 'engine' }
@@ -58,7 +59,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
     migration: StoredMigration,
     work: WorkId,
     signal: AbortSignal,
-    held: () => string | undefined,
+    now: Pick<Running, 'heldBackBy' | 'throttle'>,
   ): Promise<boolean> {
     const execution = deps.executionFor(migration.definition)
     const done = await execution.exclusively(work.migration, async (lockSignal) => {
@@ -78,7 +79,8 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
           epoch,
           signal: both,
           report,
-          heldBackBy: held,
+          heldBackBy: () => now.heldBackBy,
+          throttle: () => now.throttle,
           committing: async () => {
             both.throwIfAborted()
             const asked = await phases.command(
@@ -174,8 +176,9 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         work: workId,
         abort,
         heldBackBy: heldBackBy(migration),
+        throttle: throttleNow(migration),
         ended: Promise.resolve()
-          .then(() => run(migration, workId, abort.signal, () => entry.heldBackBy))
+          .then(() => run(migration, workId, abort.signal, entry))
           .catch((error: unknown) => {
             deps.onFault(error, `${work.kind} of ${id}`)
             return false
@@ -193,7 +196,10 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
       for (const [id, entry] of running) {
         const migration = byId.get(id)
         if (migration === undefined || !sameWork(entry.work, migration.state.work)) entry.abort.abort()
-        else entry.heldBackBy = heldBackBy(migration)
+        else {
+          entry.heldBackBy = heldBackBy(migration)
+          entry.throttle = throttleNow(migration)
+        }
       }
     },
     onEnded: (listener) => {
@@ -205,6 +211,9 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
     },
   }
 }
+
+const throttleNow = ({ definition, state }: StoredMigration): Throttle =>
+  throttleOf(definition.copy?.throttle, state.throttle)
 
 function heldBackBy({ state }: StoredMigration): string | undefined {
   if (state.paused) return 'paused by a person'

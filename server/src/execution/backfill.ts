@@ -1,7 +1,7 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
 import { type Copy, openCopy, type Places, recordFailedRow, splitRange } from './checkpoints.ts'
 import { type ChunkCopied, copyChunk, type OpenRange } from './copy-chunk.ts'
-import { isContention, isDataError, isTransient, throwIfStopped } from './execution-error.ts'
+import { ExecutionError, isContention, isDataError, isTransient, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { retryFailedRows } from './failed-rows.ts'
 import { watched } from './in-the-way.ts'
@@ -14,6 +14,7 @@ import { waitForOlderSnapshots } from './snapshots.ts'
 import { sweep } from './sweep.ts'
 import type { Connection, Target } from './target.ts'
 import { createRateLimit, nextChunkSize, type RateLimit, whileHeldBack } from './throttle.ts'
+import { limitsOf } from './throttle-signals.ts'
 
 export interface CopyDeps {
   readonly target: Target
@@ -62,6 +63,8 @@ const LOCK_TIMEOUT_MS = 700
 
 const FIRST_CHUNK = 2_000
 const TRIES_BEFORE_SPLIT = 3
+/** As many failed rows never stop a backfill. */
+const SPARED = 10
 
 interface Run extends CopyDeps {
   readonly order: WorkOrder
@@ -98,7 +101,7 @@ export async function backfill(
       mapping,
       copy,
       progress,
-      limit: createRateLimit(mapping.copy.rowsPerSecond, clock),
+      limit: createRateLimit(() => limitsOf(order).rowsPerSecond, clock),
       open: [...copy.open].reverse(),
       counts: { rows: 0, changed: 0, chunks: 0, failed: 0, retries: 0 },
       signal: AbortSignal.any([order.signal, failedElsewhere.signal]),
@@ -162,7 +165,16 @@ async function work(run: Run): Promise<void> {
         connection.pid,
         (reason) => run.progress.throttledBy(reason),
         () => run.way.copyRange(connection, run.mapping, range, run.signal),
-      )
+      ).catch((error: unknown) => {
+        // The statement stood alone: the connection is as good as before.
+        if (isDataError(error)) return error as Error
+        throw error
+      })
+      if (copied instanceof Error) {
+        await narrow(run, range, copied)
+        pending = undefined
+        continue
+      }
       pending = undefined
       failures = 0
       failingSince = undefined
@@ -190,11 +202,6 @@ async function work(run: Run): Promise<void> {
     } catch (error) {
       throwIfStopped(run.signal)
       const range = pending
-      if (range !== undefined && isDataError(error)) {
-        pending = undefined
-        await narrow(run, range, error as Error)
-        continue
-      }
       if (!isTransient(error)) throw error
       failures += 1
       run.counts.retries += 1
@@ -220,11 +227,24 @@ async function narrow(run: Run, range: OpenRange, error: Error): Promise<void> {
   if (halves === undefined) {
     await recordFailedRow(run.target, run.mapping, range, error)
     run.counts.failed += 1
+    stopIfTooMany(run, error)
     run.progress.advance(1)
     run.progress.detail({ failedRows: run.counts.failed })
     return
   }
   run.open.push(halves[1], halves[0])
+}
+
+/** Where row after row fails, a person should look before thousands more are tried one by one. */
+function stopIfTooMany({ counts, copy, mapping }: Run, last: Error): void {
+  const { stopAbove } = mapping.copy
+  if (counts.failed <= Math.max(SPARED, stopAbove * copy.total)) return
+  throw new ExecutionError(
+    'too-many-failed-rows',
+    `${counts.failed} rows cannot be copied, more than ${stopAbove * 100}% of ${copy.total} (copy.stopAbove). ` +
+      `The last of them: ${last.message}`,
+    { cause: last },
+  )
 }
 
 async function isDone(run: Run, range: OpenRange): Promise<boolean> {

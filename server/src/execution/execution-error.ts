@@ -1,6 +1,7 @@
 export type ExecutionErrorCode =
   | 'work-stopped' // called off, or the server stops; the work resumes where it was
   | 'work-impossible' // the definition asks for what cannot be done; a person has to change it
+  | 'too-many-failed-rows' // more than the set share: the mapping is at fault, not the rows
   | 'statement-changed' // an applied statement of a SQL file is another one now
   | 'statement-failed'
   | 'lock-not-obtained' // locks stayed out of reach up to the deadline

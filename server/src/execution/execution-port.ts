@@ -3,9 +3,9 @@ import type {
   MigrationSql,
   MigrationState,
   Path,
+  Throttle,
   WorkKind,
 } from '@switchback/migrations-registry'
-
 import type { SchemaState } from '../catalog/ledger.ts'
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
@@ -18,7 +18,9 @@ export interface WorkOrder {
   readonly signal: AbortSignal
   readonly report: (progress: WorkProgress) => void
   /** Whether copying may go on now; asked before every chunk. Resolves to the reason where it may not. */
-  readonly heldBackBy: () => string | undefined
+  readonly heldBackBy: () => string | undefined | Promise<string | undefined>
+  /** The limits that hold now; those of the definition where it is left out. */
+  readonly throttle?: () => Throttle
   /** Contract calls this right before the first drop; throws where the work was called off meanwhile. */
   readonly committing: () => Promise<void>
 }
@@ -34,6 +36,16 @@ export interface WorkOutcome {
 export interface WritesInProgress {
   readonly path: Path
   readonly epoch: number
+}
+
+/** A row of old that cannot be copied as it is. */
+export interface FailedRow {
+  /** Its key in new; the parts of a composite one are joined by U+001F. */
+  readonly key: string
+  readonly sqlstate: string
+  readonly error: string
+  /** Milliseconds since 1970. */
+  readonly failedAt: number
 }
 
 /** A transaction of an older epoch that the fence waits for. */
@@ -65,6 +77,11 @@ export interface Execution {
    */
   repairs(migration: string, inProgress?: WritesInProgress): Promise<OpenRepairs>
   failedRows(migration: string): Promise<number>
+  /** Rows that could not be copied, by key, from the one after `after`. */
+  listFailedRows(
+    migration: string,
+    page: { readonly after?: string; readonly limit: number },
+  ): Promise<readonly FailedRow[]>
   /** Copies keys that wait for repair from the other path, under the key's lock. Returns how many were done. */
   repairSome(definition: MigrationDefinition, limit: number): Promise<number>
   /** Runs `work` while holding the lock that makes this the only executor of the migration; undefined where

@@ -7,6 +7,7 @@ import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
 import { throwIfStopped } from './execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from './execution-port.ts'
 import { exclusively } from './executor-lock.ts'
+import { listFailedRows } from './failed-rows.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
 import { remember } from './remember.ts'
@@ -14,6 +15,7 @@ import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
 import { expand, rollback } from './schema-work.ts'
 import { createTarget, type Target } from './target.ts'
+import { type ThrottlePorts, withThrottle } from './throttle-signals.ts'
 import { reverseBackfill, verify } from './verify.ts'
 
 interface ExecutionLog {
@@ -33,6 +35,8 @@ export interface ExecutionSettings {
   readonly fenceWaitMs?: number
   /** Milliseconds that the same range or key is tried in vain before the work fails. */
   readonly patienceMs?: number
+  /** What is measured elsewhere, and may hold copying back. */
+  readonly signals?: ThrottlePorts
 }
 
 export interface ExecutionOptions extends ExecutionSettings {
@@ -98,6 +102,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     minimum: (migration) => fence.minimum(migration),
     repairs: (migration) => openRepairs(target, migration),
     failedRows: (migration) => countFailedRows(target, migration),
+    listFailedRows: (migration, page) => listFailedRows(target, migration, page),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
     schema: async () => [await schemaState(target, await readCatalog(target))],
@@ -108,7 +113,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)
-      return kinds[kind](order)
+      return kinds[kind](withThrottle({ target, clock, ...options.signals }, order))
     },
     end: () => target.end(),
   }

@@ -1,9 +1,9 @@
 import { isDataError, isTransient, messageOf, throwIfStopped } from './execution-error.ts'
-import type { WorkOrder } from './execution-port.ts'
+import type { FailedRow, WorkOrder } from './execution-port.ts'
 import { KEY_SEPARATOR, type Key } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { type Patience, persistently } from './persistently.ts'
-import type { Connection, Target } from './target.ts'
+import type { Connection, Sql, Target } from './target.ts'
 
 /** Tries again the rows that could not be copied; a person may have corrected them. Returns how many went. */
 export async function retryFailedRows(
@@ -40,4 +40,21 @@ export async function retryFailedRows(
     }
   }
   return done
+}
+
+/** A page of the rows that could not be copied, by key. Empty where nothing was ever copied. */
+export async function listFailedRows(
+  on: Sql,
+  migration: string,
+  { after, limit }: { readonly after?: string; readonly limit: number },
+): Promise<readonly FailedRow[]> {
+  const there = await on.query(`select where to_regclass('switchback.failed_rows') is not null`)
+  if (there.rowCount === 0) return []
+  const { rows } = await on.query<FailedRow & Record<string, unknown>>(
+    `select key, sqlstate, error, (extract(epoch from failed_at) * 1000)::float8 as "failedAt"
+     from switchback.failed_rows
+     where migration = $1 and ($2::text is null or key collate "C" > $2) order by key collate "C" limit $3`,
+    [migration, after ?? null, limit],
+  )
+  return rows
 }

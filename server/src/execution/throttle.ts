@@ -1,4 +1,5 @@
 import { throwIfStopped } from './execution-error.ts'
+import type { WorkOrder } from './execution-port.ts'
 import { pause } from './pause.ts'
 
 export interface ChunkLimits {
@@ -20,14 +21,15 @@ export interface RateLimit {
 }
 
 /** Spreads rows over time; what was not used is not saved up for longer than a second. */
-export function createRateLimit(rowsPerSecond: number | undefined, clock: () => number): RateLimit {
+export function createRateLimit(rowsPerSecond: () => number | undefined, clock: () => number): RateLimit {
   let free = clock()
   return {
     take: async (rows, signal) => {
-      if (rowsPerSecond === undefined) return
+      const limit = rowsPerSecond()
+      if (limit === undefined) return
       const now = clock()
       const wait = free - now
-      free = Math.max(free, now - 1000) + (rows * 1000) / rowsPerSecond
+      free = Math.max(free, now - 1000) + (rows * 1000) / limit
       if (wait > 0) await pause(wait, signal)
     },
   }
@@ -35,13 +37,13 @@ export function createRateLimit(rowsPerSecond: number | undefined, clock: () => 
 
 /** Waits while the order says that copying may not go on. */
 export async function whileHeldBack(
-  heldBackBy: () => string | undefined,
+  heldBackBy: WorkOrder['heldBackBy'],
   signal: AbortSignal,
   tell: (reason: string | undefined) => void,
 ): Promise<void> {
   for (;;) {
     throwIfStopped(signal)
-    const reason = heldBackBy()
+    const reason = await heldBackBy()
     tell(reason)
     if (reason === undefined) return
     await pause(100, signal)

@@ -13,6 +13,7 @@ import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
@@ -22,6 +23,7 @@ import type { Route } from './route.ts'
 export interface ApiDeps
   extends MigrationRoutesDeps,
     AlertRoutesDeps,
+    FailedRowRoutesDeps,
     FlagRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps {
@@ -35,6 +37,7 @@ export interface ApiDeps
 export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
   ...tripwireRoutes(deps),
+  ...failedRowRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...flagRoutes(deps),

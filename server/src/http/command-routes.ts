@@ -3,6 +3,7 @@ import {
   PHASES,
   percentSchema,
   READ_VARIANTS,
+  throttleChangeSchema,
   WRITE_VARIANTS,
 } from '@switchback/migrations-registry'
 import { z } from 'zod'
@@ -142,6 +143,14 @@ export function commandRoutes({
         ...(body.read === undefined ? {} : { read: body.read }),
         ...(body.write === undefined ? {} : { write: body.write }),
       }),
+    }),
+    command({
+      name: 'throttle',
+      summary: 'Changes what holds copying and comparing back, also while it runs',
+      description:
+        'Limits that are left out stay as they are; null takes one off. A limit whose signal cannot be read holds the work back.',
+      body: throttleChangeSchema,
+      command: (change) => ({ type: 'set-throttle', change }),
     }),
     command({
       name: 'backfill',

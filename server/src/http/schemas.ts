@@ -119,6 +119,8 @@ const configSchema = z
   })
   .meta({ id: 'MigrationConfig' })
 
+const limitSet = z.number().nullable().optional()
+
 const stateSchema = z
   .object({
     phase: z.enum(PHASES),
@@ -129,6 +131,18 @@ const stateSchema = z
     overrides: z.object({ read: z.enum(READ_VARIANTS).optional(), write: z.enum(WRITE_VARIANTS).optional() }),
     paused: z.boolean(),
     backfillOn: z.boolean(),
+    throttle: z
+      .object({
+        rowsPerSecond: limitSet,
+        replicationLag: limitSet,
+        longTransaction: limitSet,
+        lockWaits: limitSet,
+        autovacuum: z.boolean().nullable().optional(),
+        walRate: limitSet,
+        latencyP99: limitSet,
+      })
+      .optional()
+      .describe('Limits set over those of the definition; times in ms, amounts in bytes'),
     latch: z.object({ at: time, reason: z.string(), incident: z.string().optional() }).optional(),
     work: z
       .object({

@@ -123,6 +123,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     fleet,
     incidents,
     works: (migration) => worksOf(db, migration),
+    failedRows: async () => [],
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,

@@ -57,6 +57,7 @@ const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
   'set-rollout': 'migration.rollout-set',
   'set-flags': 'migration.flags-set',
   'set-backfill': 'migration.backfill-set',
+  'set-throttle': 'migration.throttle-set',
   pause: 'migration.paused',
   resume: 'migration.resumed',
   approve: 'migration.approved',

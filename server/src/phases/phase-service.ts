@@ -9,6 +9,7 @@ import type {
   ReadVariant,
   Refusal,
   RevertCause,
+  ThrottleChange,
   WorkKind,
   WriteVariant,
 } from '@switchback/migrations-registry'
@@ -48,6 +49,7 @@ export type Command =
       readonly write?: WriteVariant | null
     }
   | { readonly type: 'set-backfill'; readonly on: boolean }
+  | { readonly type: 'set-throttle'; readonly change: ThrottleChange }
   | { readonly type: 'pause'; readonly reason?: string }
   | { readonly type: 'resume' }
   | { readonly type: 'approve' }

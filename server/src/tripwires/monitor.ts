@@ -1,4 +1,5 @@
 import {
+  applicationP99,
   autopilotHolds,
   createWindows,
   evaluateTripwires,
@@ -21,6 +22,8 @@ export interface Monitor {
   verdicts(migration: StoredMigration): readonly TripwireVerdict[]
   /** Why autopilot has to wait; empty where it need not. */
   holds(migration: StoredMigration): readonly string[]
+  /** The application's own p99 of the last moments in ms; undefined where nothing was measured. */
+  latencyP99(migration: string): number | undefined
   /** How far back measurements are of use, in ms. */
   reach(): number
   /** Learns of the migrations there are, so that nothing that is told from now on is passed over. */
@@ -195,6 +198,10 @@ export function createMonitor(deps: MonitorDeps): Monitor {
     },
     verdicts: evaluate,
     holds: (migration) => autopilotHolds(evaluate(migration), liveOf(migration.definition.id)),
+    latencyP99: (id) => {
+      const entry = watched.get(id)
+      return entry === undefined ? undefined : applicationP99(entry.windows, clock())
+    },
     reach: () => {
       const spans = [...known.values()].flatMap(({ definition }) => [...spansOf(definition)])
       return spans.reduce((longest, [window, inARow]) => Math.max(longest, window * inARow), 0)

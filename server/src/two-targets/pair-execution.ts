@@ -2,6 +2,7 @@ import type { WorkKind } from '@switchback/migrations-registry'
 import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
 import { throwIfStopped } from '../execution/execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
+import { withThrottle } from '../execution/throttle-signals.ts'
 import { backfillFar } from './backfill-far.ts'
 import type { Targets } from './pair.ts'
 import { openFarRepairs, repairSomeFar } from './repair-far.ts'
@@ -43,6 +44,7 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
       Math.min(await one.old.minimum(migration), await one.new.minimum(migration)),
     repairs: (migration, inProgress) => openFarRepairs(targets, migration, inProgress),
     failedRows: (migration) => one.new.failedRows(migration),
+    listFailedRows: (migration, page) => one.new.listFailedRows(migration, page),
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),
     schema: async () => [...(await one.old.schema()), ...(await one.new.schema())],
@@ -53,7 +55,11 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await prepare(order.definition.id)
-      return kinds[kind](order)
+      const throttled = [targets.old, targets.new].reduce(
+        (held, target) => withThrottle({ target, clock: settings.clock, ...settings.signals }, held),
+        order,
+      )
+      return kinds[kind](throttled)
     },
     end: async () => {
       await targets.old.end()

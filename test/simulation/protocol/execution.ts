@@ -199,6 +199,7 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
         return { old, new: rows.length - old }
       }),
     failedRows: async () => 0,
+    listFailedRows: async () => [],
     repairSome: (definition, limit) => repairSome(tools, definition.id, limit),
     exclusively: (migration, work) =>
       connected(async (session) => {

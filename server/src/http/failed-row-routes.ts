@@ -1,0 +1,66 @@
+import type { MigrationDefinition } from '@switchback/migrations-registry'
+import { z } from 'zod'
+import type { Execution } from '../execution/execution-port.ts'
+import type { PhaseService } from '../phases/phase-service.ts'
+import { HttpProblem } from './problem.ts'
+import type { Route } from './route.ts'
+import { route } from './route.ts'
+import { limit, migrationParams, time } from './schemas.ts'
+
+export interface FailedRowRoutesDeps {
+  readonly phases: PhaseService
+  readonly failedRows: (
+    definition: MigrationDefinition,
+    page: Parameters<Execution['listFailedRows']>[1],
+  ) => ReturnType<Execution['listFailedRows']>
+}
+
+const failedRowSchema = z
+  .object({
+    key: z.string().describe('In new; parts of a composite key are joined by U+001F'),
+    sqlstate: z.string(),
+    error: z.string(),
+    failedAt: time,
+  })
+  .meta({ id: 'FailedRow' })
+
+/** Rows that a backfill could not copy. */
+export function failedRowRoutes({ phases, failedRows }: FailedRowRoutesDeps): readonly Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/v1/migrations/{id}/failed-rows',
+      tag: 'migrations',
+      permission: 'read',
+      summary: 'Rows that the backfill could not copy, each with its error, by key',
+      description:
+        'They block the gate. Mend them in old, then POST /v1/migrations/{id}/retry: the backfill tries them again.',
+      params: migrationParams,
+      scopedBy: 'id',
+      query: z.strictObject({
+        after: z.string().max(10_000).optional().describe('Key of the last one of the page before'),
+        limit: limit(100),
+      }),
+      response: z.object({
+        rows: z.array(failedRowSchema),
+        next: z.string().optional().describe('Give this as `after` for the next page'),
+      }),
+      problems: [404],
+      handle: async ({ params: { id }, query: { after, limit: size } }) => {
+        const migration = await phases.get(id)
+        if (migration === undefined) {
+          throw new HttpProblem('unknown-migration', `There is no migration "${id}".`, {
+            action: 'List them with GET /v1/migrations.',
+          })
+        }
+        const found = await failedRows(migration.definition, {
+          limit: size + 1,
+          ...(after === undefined ? {} : { after }),
+        })
+        const rows = found.slice(0, size)
+        const next = found.length > size ? rows.at(-1)?.key : undefined
+        return { body: { rows, ...(next === undefined ? {} : { next }) } }
+      },
+    }),
+  ]
+}
