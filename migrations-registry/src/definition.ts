@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { throttleSchema } from './throttle.ts'
+import { timingSchema } from './timing.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
@@ -122,6 +123,7 @@ export const definitionSchema = z
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
     ddl: ddlSchema.prefault({}),
+    expand: timingSchema.prefault({}).describe('When expand.sql may begin'),
     fence: z.boolean().default(true),
     rollout: z
       .array(rolloutStepSchema)
@@ -138,6 +140,7 @@ export const definitionSchema = z
     retire: z.strictObject({ after: durationSchema.default(0) }).prefault({}),
     contract: z
       .strictObject({
+        ...timingSchema.shape,
         after: durationSchema.default(0),
         approvals: z.int().min(0).max(10).default(1),
         archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),

@@ -18,6 +18,8 @@ export interface Work {
   readonly error?: string
   /** Contract only: what goes is being dropped; from here it can be finished or restored, not called off. */
   readonly committing?: boolean
+  /** A person has passed over windows, freezes and load. */
+  readonly anytime?: boolean
 }
 
 export interface Latch {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Timing } from '@switchback/migrations-registry'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
 import { createEngine, type Engine } from '../engine/engine.ts'
@@ -9,6 +10,7 @@ import type { FleetReader } from '../fleet/fleet-port.ts'
 import { createPhaseService } from '../phases/create-phase-service.ts'
 import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-store.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
+import { createSchemaBlockers } from '../phases/schema-blockers.ts'
 import { createTargetFacts } from '../phases/target-facts.ts'
 import type { Targets } from './open-targets.ts'
 import type { ServerLog } from './server-log.ts'
@@ -21,11 +23,14 @@ export interface WorkDeps {
   readonly fleet: FleetReader
   readonly reverts: RevertRecorder
   readonly targets: Targets
+  /** Windows, freezes and limits by target. */
+  readonly timing?: Readonly<Record<string, Timing>>
   readonly announce: (revision: number) => void
   readonly onWorkProgress: (work: WorkId, progress: WorkProgress) => void
   readonly log: ServerLog
 }
 
+const NO_TIMING: Timing = { windows: [], freezes: [], load: {} }
 const REPAIRS_AT_A_TIME = 200
 const LOOK_MS = 500
 
@@ -33,11 +38,17 @@ const LOOK_MS = 500
 export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; readonly engine: Engine } {
   const { db, clock, newId, fleet, reverts, targets, announce, log } = deps
   const onFault = (error: unknown, during: string) => log.warn({ err: error, during }, `failed: ${during}`)
+  const schema = createSchemaBlockers({
+    executionFor: targets.executionFor,
+    timingOf: (target) => deps.timing?.[target] ?? NO_TIMING,
+    clock,
+    onFault,
+  })
   const phases = createPhaseService({
     store: createPhaseStore(db, fleet, reverts),
     clock,
     newId,
-    target: createTargetFacts(targets.executionFor, onFault),
+    target: { ...createTargetFacts(targets.executionFor, onFault), ...schema },
     announce,
   })
   const runner = createWorkRunner({
@@ -50,6 +61,10 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
         deps.onWorkProgress(work, progress)
       },
       end: (work, end) => saveEnd(db, work, end, clock()),
+    },
+    notNow: async (migration, kind) => {
+      const holds = await schema.holds(migration, kind)
+      return holds.length === 0 ? undefined : holds.map(({ message }) => message).join(' ')
     },
     clock,
     delay: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),

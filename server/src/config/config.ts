@@ -1,4 +1,6 @@
+import type { Timing } from '@switchback/migrations-registry'
 import { configSchema, postgresUrl } from './config-schema.ts'
+import { parseTiming } from './target-timing.ts'
 
 /** What the server is told from outside; frozen, and never read from the environment again. */
 export interface Config {
@@ -15,9 +17,11 @@ export interface Config {
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   /** Connections of the databases that migrations change, by the name that definitions use. */
   readonly targets: Readonly<Record<string, string>>
+  /** When work that holds up traffic may begin, by target. */
+  readonly timing: Readonly<Record<string, Timing>>
 }
 
-interface ConfigProblem {
+export interface ConfigProblem {
   readonly name: string
   readonly message: string
 }
@@ -49,6 +53,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     if (result.success) targets[target.toLowerCase().replaceAll('_', '-')] = value
     else problems.push({ name, message: result.error.issues[0]?.message ?? 'not a URL' })
   }
+  const timing = parseTiming(given)
+  problems.push(...timing.problems)
   if (parsed.data !== undefined && parsed.data.LEASE_MS < 2 * parsed.data.HEARTBEAT_MS) {
     problems.push({
       name: 'LEASE_MS',
@@ -66,6 +72,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     pollMs: data.POLL_MS,
     logLevel: data.LOG_LEVEL,
     targets: Object.freeze(targets),
+    timing: Object.freeze(timing.timing),
     ...(data.DATABASE_URL === undefined ? {} : { databaseUrl: data.DATABASE_URL }),
     ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),

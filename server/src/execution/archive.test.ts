@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { definitionSchema } from '@switchback/migrations-registry'
-import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
+import { type TestDatabase, testDatabase } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createExecution } from './execution.ts'
@@ -171,47 +172,24 @@ test('dependents that contract.sql does not drop itself block it, and are named'
 })
 
 test('what changes between archive and drop is archived anew before it goes', async () => {
-  const holder = await pool.connect()
-  const writer = await pool.connect()
-  const waiting = async (query: string) =>
-    (
-      await pool.query(
-        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like $1`,
-        [query],
-      )
-    ).rowCount
-  try {
-    let locked: Promise<unknown> | undefined
-    const running = execution.run(
-      'contract',
-      order(DROP, {
-        report: ({ stage }) => {
-          if (stage === 'archiving users') {
-            locked ??= holder.query('begin; lock table users in access exclusive mode')
-          }
-        },
-      }),
-    )
-    await waitFor(() => waiting('copy %'))
-    await locked
-    const change = `update users set bio = 'at the last moment' where id = 2; commit`
-    const files = await readdir(join(archiveDir, 'profiles', 'epoch-9'))
-    if (files.includes('manifest.json')) {
-      // The export was quicker than our lock: what waits is the comparison.
-      await holder.query(change)
-    } else {
-      // The writer waits for the export, and the comparison for the writer.
-      const writing = writer.query('begin; lock table users in access exclusive mode')
-      await waitFor(() => waiting('%lock table%'))
-      await holder.query('commit')
-      await writing
-      await writer.query(change)
-    }
-    await running
-  } finally {
-    holder.release()
-    writer.release()
-  }
+  let compared = 0
+  await execution.run(
+    'contract',
+    order(DROP, {
+      report: ({ stage }) => {
+        if (stage !== 'comparing the archive of users' || compared++ > 0) return
+        // Done before the comparison begins, which this call is right before.
+        const change = `import pg from 'pg'
+          const client = new pg.Client(process.argv[1])
+          await client.connect()
+          await client.query("update public.users set bio = 'at the last moment' where id = 2")
+          await client.end()`
+        const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', change, database.url])
+        expect(status).toBe(0)
+      },
+    }),
+  )
+  expect(compared).toBeGreaterThan(1)
   expect(await columns()).toEqual(['id', 'name'])
   await execution.run('restore', order(DROP, { epoch: 10 }))
   expect((await pool.query('select bio from users where id = 2')).rows).toEqual([

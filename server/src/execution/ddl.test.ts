@@ -302,7 +302,8 @@ test('a statement waits until replicas have caught up', async () => {
     connection.sendCopyFromChunk(status)
   }
   try {
-    answer(await wal())
+    // Far behind, whatever is written meanwhile.
+    answer(1n)
     await waitFor(
       async () =>
         (
@@ -311,7 +312,6 @@ test('a statement waits until replicas have caught up', async () => {
           )
         ).rowCount === 1,
     )
-    await pool.query(`insert into things select i, repeat('x', 1000) from generate_series(1, 3000) i`)
     const reports: WorkProgress[] = []
     const patient = definitionSchema.parse({ id: 'some-ddl', title: 'x', ddl: { replicaLag: '1ms' } })
     const running = execution.run(

@@ -1,4 +1,5 @@
 import type {
+  Load,
   MigrationDefinition,
   MigrationSql,
   MigrationState,
@@ -21,6 +22,8 @@ export interface WorkOrder {
   readonly heldBackBy: () => string | undefined | Promise<string | undefined>
   /** The limits that hold now; those of the definition where it is left out. */
   readonly throttle?: () => Throttle
+  /** Why a statement that holds up traffic may not begin now: windows, freezes, load. Undefined where it may. */
+  readonly notNow?: () => Promise<string | undefined>
   /** Contract calls this right before the first drop; throws where the work was called off meanwhile. */
   readonly committing: () => Promise<void>
 }
@@ -89,6 +92,8 @@ export interface Execution {
   exclusively<T>(migration: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined>
   /** The schema of each database of the migration as it is, beside what the migrations say. */
   schema(): Promise<readonly SchemaState[]>
+  /** How busy the target is. */
+  load(): Promise<Load>
   /** Takes the schema as it is for what it should be. */
   acceptSchema(): Promise<void>
   run(kind: WorkKind, order: WorkOrder): Promise<WorkOutcome>

@@ -10,6 +10,7 @@ import { exclusively } from './executor-lock.ts'
 import { listFailedRows } from './failed-rows.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
+import { createLoad } from './load.ts'
 import { remember } from './remember.ts'
 import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
@@ -106,6 +107,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
     schema: async () => [await schemaState(target, await readCatalog(target))],
+    load: createLoad(target, clock),
     acceptSchema: async () => {
       await install(target)
       await acceptSchema(target, await readCatalog(target))

@@ -124,6 +124,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     works: (migration) => worksOf(db, migration),
     failedRows: async () => [],
+    schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,
