@@ -23,6 +23,7 @@ const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   ddl: () => import('./suites/ddl.ts'),
   gate: () => import('./suites/gate.ts'),
   lint: () => import('./suites/lint.ts'),
+  revert: () => import('./suites/revert.ts'),
   router: () => import('./suites/router.ts'),
   transaction: () => import('./suites/transaction.ts'),
   verify: () => import('./suites/verify.ts'),

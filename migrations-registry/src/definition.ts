@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { afterRevertSchema, checkSchema } from './check-schema.ts'
 import { throttleSchema } from './throttle.ts'
 import { timingSchema } from './timing.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
@@ -90,20 +91,6 @@ export const rolloutStepSchema = z.union(
   },
 )
 
-export const checkSchema = z.union(
-  [
-    z.strictObject({ name: z.string().optional(), sql: z.string().min(1) }),
-    z.strictObject({
-      name: z.string().optional(),
-      http: z.url(),
-      expect: z.int().min(100).max(599).default(200),
-    }),
-  ],
-  {
-    error: 'expected { sql: <statement that returns true> } or { http: <url>, expect: <status> }',
-  },
-)
-
 export const definitionSchema = z
   .strictObject({
     id: migrationIdSchema,
@@ -122,6 +109,12 @@ export const definitionSchema = z
       .default([])
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
+    writes: z
+      .enum(['sdk', 'trigger'])
+      .default('sdk')
+      .describe(
+        'Who keeps both paths current from dual-write to promoted: the SDK, which writes both, or triggers, which carry every write of either table to the other, whoever makes it',
+      ),
     ddl: ddlSchema.prefault({}),
     expand: timingSchema.prefault({}).describe('When expand.sql may begin'),
     fence: z.boolean().default(true),
@@ -146,7 +139,8 @@ export const definitionSchema = z
         archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),
       })
       .prefault({}),
-    checks: z.array(checkSchema).default([]),
+    checks: z.array(checkSchema).default([]).describe('Critical flows; run after a revert'),
+    afterRevert: afterRevertSchema.optional(),
     flags: z.strictObject({ alias: z.string().min(1).max(100).optional() }).prefault({}),
     autopilot: z.boolean().default(false).describe('Advance by itself whenever the gate is open'),
     dependsOn: z.array(migrationIdSchema).default([]),
@@ -154,6 +148,10 @@ export const definitionSchema = z
   .refine((definition) => definition.copy?.toTarget !== definition.target, {
     path: ['copy', 'toTarget'],
     message: 'names the same database as target: leave it out',
+  })
+  .refine(({ writes, copy }) => writes === 'sdk' || (copy !== undefined && copy.toTarget === undefined), {
+    path: ['writes'],
+    message: 'triggers are generated from copy, between two tables of one database: toTarget needs "sdk"',
   })
   .refine((definition) => definition.copy === undefined || 'share' in lastStep(definition.rollout), {
     path: ['rollout'],
@@ -174,7 +172,6 @@ function climbs(steps: readonly Step[]): boolean {
 export type MigrationDefinition = z.output<typeof definitionSchema>
 export type CopyMapping = z.output<typeof copySchema>
 export type RolloutStep = z.output<typeof rolloutStepSchema>
-export type Check = z.output<typeof checkSchema>
 
 /** The SQL files of a migration folder. */
 export interface MigrationSql {

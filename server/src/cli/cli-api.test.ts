@@ -126,3 +126,25 @@ test('tokens, flags, alerts and the audit log', async () => {
   expect(await output('audit', '--limit', '2')).toMatch(/flag\.created +banner/)
   expect(await output('audit', '--subject', id)).toMatch(/token\.revoked[\s\S]*token\.created/)
 })
+
+test('alert sources are made, listed, rotated and ended', async () => {
+  const made = await output('alert-source', 'create', 'grafana-prod', '--kind', 'grafana', '--migration', 'm')
+  expect(made).toMatch(
+    /^address {2}http\S+\/v1\/hooks\/grafana-prod\nsecret {3}\S{40,} {2}\(shown this once\)\n$/,
+  )
+  const rotated = await output('alert-source', 'rotate', 'grafana-prod')
+  const [, newer = '', older = ''] = /good +(\S+) (\S+)\n/.exec(rotated) ?? []
+  expect(await output('alert-source', 'list')).toMatch(
+    new RegExp(`grafana-prod +grafana +/v1/hooks/grafana-prod +m +${newer} ${older} +never`),
+  )
+  expect(await output('alert-source', 'rotate', 'grafana-prod', '--drop', older)).toMatch(
+    `good     ${newer}\n`,
+  )
+  const taken = await switchback('alert-source', 'create', 'grafana-prod', '--kind', 'plain')
+  expect(taken).toMatchObject({ code: 1, err: expect.stringContaining('The name is taken') })
+  const topicless = await switchback('alert-source', 'create', 'aws', '--kind', 'cloudwatch')
+  expect(topicless.err).toContain('expected the topics')
+  expect(await output('alert-source', 'revoke', 'grafana-prod')).toBe('revoked: grafana-prod\n')
+  expect(await output('alerts', '--dead')).toBe('No alerts.\n')
+  expect(await switchback('alerts', 'replay', 'alr_none')).toMatchObject({ code: 1 })
+})

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
 import { addDrift } from './drift-command.ts'
 import { addDryRun } from './dry-run-command.ts'
@@ -57,6 +58,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addMigrationCommands(program, terminal)
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
+  addAlertCommands(program, terminal)
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
   addDrift(program, terminal, (exit) => {

@@ -50,13 +50,26 @@ export interface FlagView {
 export interface AlertView {
   readonly id: string
   readonly receivedAt: Time
+  readonly status: string
   readonly migration?: string
   readonly action?: string
   readonly reason?: string
   readonly explanation?: string
   readonly incident?: string
-  readonly source: string
+  readonly error?: string
+  readonly signal: { readonly source: string; readonly name: string }
+}
+
+export interface SourceView {
   readonly name: string
+  readonly kind: string
+  readonly path: string
+  readonly migrations?: readonly string[]
+  readonly lastUsedAt?: Time
+  readonly revokedAt?: Time
+  readonly secrets: readonly { readonly id: string }[]
+  /** Told once, when it was made. */
+  readonly secret?: string
 }
 
 export interface IncidentView {

@@ -6,6 +6,7 @@ import { createEngine, type Engine } from '../engine/engine.ts'
 import type { WorkId } from '../engine/run-work.ts'
 import { createWorkRunner } from '../engine/run-work.ts'
 import { saveEnd, saveProgress } from '../engine/works-store.ts'
+import { notCarriable } from '../execution/carry.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
 import { createPhaseService } from '../phases/create-phase-service.ts'
 import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-store.ts'
@@ -22,9 +23,9 @@ export interface WorkDeps {
   readonly newId: NewId
   readonly fleet: FleetReader
   readonly reverts: RevertRecorder
-  readonly targets: Targets
   /** Windows, freezes and limits by target. */
   readonly timing?: Readonly<Record<string, Timing>>
+  readonly targets: Pick<Targets, 'executionFor'>
   readonly announce: (revision: number) => void
   readonly onWorkProgress: (work: WorkId, progress: WorkProgress) => void
   readonly log: ServerLog
@@ -50,6 +51,7 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
     newId,
     target: { ...createTargetFacts(targets.executionFor, onFault), ...schema },
     announce,
+    unfit: notCarriable,
   })
   const runner = createWorkRunner({
     phases,

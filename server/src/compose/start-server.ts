@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Telemetry } from '@switchback/migrations-registry'
 import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import { worksOf } from '../engine/works-store.ts'
@@ -21,6 +22,11 @@ import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createRevisions } from '../push/create-revisions.ts'
 import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
+import { askSns } from '../receivers/ask-sns.ts'
+import { createReceivers } from '../receivers/receivers.ts'
+import { createSecretBox } from '../secrets/secret-box.ts'
+import { loadSecretKey } from '../secrets/secret-key.ts'
+import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
@@ -97,7 +103,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     shutdown.add('engine', () => engine.stop())
     const metrics = createMetrics({ db, clock })
-    signals = composeSignals({ db, clock, newId, phases, incidents, revisions, config, log }, shutdown)
+    signals = composeSignals(
+      { db, clock, newId, phases, incidents, revisions, config, targets, log },
+      shutdown,
+    )
     const { monitor, exchange } = signals
     const telemetry = (batch: Telemetry): void => {
       metrics.telemetry(batch)
@@ -112,9 +121,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       onDecided: (outcome) => metrics.alertDecided(outcome),
       onFault: (error, alert) =>
         log.warn({ err: error, alert }, 'an alert could not be decided; trying again'),
+      onDead: (alert, error) =>
+        log.error({ alert, error }, 'an alert was given up; replay it once that is mended'),
       intervalMs: ALERT_LOOK_MS,
     })
     shutdown.add('alerts', () => inbox.stop())
+    const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
+    const receivers = createReceivers(askSns)
+    const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
     const snapshots = createSnapshots({ db })
     const waitingRoom = createWaitingRoom((listener) => revisions.onRevision(listener))
     const routes = apiRoutes({
@@ -126,6 +140,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       incidents,
       tokens,
       inbox,
+      replay: createReplay({ db, clock, newId, inbox, sources }),
+      sources,
       snapshots,
       works: (migration) => worksOf(db, migration),
       schemaOf: (definition) => targets.executionFor(definition),
@@ -137,7 +153,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       monitor,
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
-    const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+    const hooks = { db, sources, inbox, askSns }
+    const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
     const httpServer = createServer(app)
     // Closed after the push: its sockets are connections of this server too.
     shutdown.add('http', async () => {

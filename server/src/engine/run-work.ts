@@ -46,6 +46,8 @@ interface Running {
 
 const ENGINE = { name: 'engine' }
 const DRAIN_POLL_MS = 100
+export const TRIGGERS_WERE_GONE =
+  'triggers were gone or off; they are back, but what was written meanwhile has to be found by verification'
 const sameWork = (id: WorkId, work: Work | undefined): boolean =>
   work !== undefined &&
   work.kind === id.kind &&
@@ -75,6 +77,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         report({ stage: 'starting' })
         await execution.prepare(work.migration)
         if (reliesOnDrain(kind)) await drainAndPass(started.migration, execution, both, report)
+        await carryFor(started.migration, kind, execution, both, report)
         const order: WorkOrder = {
           definition: migration.definition,
           sql: migration.sql,
@@ -149,6 +152,33 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
       report({ stage: 'waiting for the fence', throttledBy: holders.join(', ') })
     }
     await phases.command(definition.id, { type: 'fence-passed', epoch: state.epoch }, ENGINE)
+  }
+
+  /** Work that relies on every write reaching both tables begins when triggers see to it; work that takes a
+   *  table away, when none is left that writes it. */
+  async function carryFor(
+    { definition, state }: StoredMigration,
+    kind: Work['kind'],
+    execution: Execution,
+    signal: AbortSignal,
+    report: (progress: WorkProgress) => void,
+  ): Promise<void> {
+    if (definition.writes !== 'trigger' || !reliesOnDrain(kind)) return
+    const on = kind !== 'rollback' && kind !== 'contract'
+    const tell = (throttledBy: string | undefined) =>
+      report({
+        stage: on ? 'installing triggers' : 'removing triggers',
+        ...(throttledBy === undefined ? {} : { throttledBy }),
+      })
+    let carried = await execution.carry(definition, on, { epoch: state.epoch, signal, tell })
+    while (carried === 'stale') {
+      // Another epoch has come, for a share or a flag; work that it calls off is aborted.
+      await deps.delay(DRAIN_POLL_MS, signal)
+      signal.throwIfAborted()
+      const epoch = (await phases.get(definition.id))?.state.epoch ?? state.epoch
+      carried = await execution.carry(definition, on, { epoch, signal, tell })
+    }
+    if (carried === 'damaged') deps.onFault(new Error(TRIGGERS_WERE_GONE), `triggers of ${definition.id}`)
   }
 
   /** Progress is written one report at a time and the newest wins: a slow store must not pile reports up. */

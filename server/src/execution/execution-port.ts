@@ -63,6 +63,20 @@ export type FencePassed =
   | { readonly passed: true }
   | { readonly passed: false; readonly holders: readonly FenceHolder[] }
 
+/**
+ * `damaged`: triggers that had been installed were gone or off; what was written meanwhile was not carried.
+ * `stale`: the target has seen a newer epoch than the one asked for; nothing was done.
+ */
+export type Carried = 'there' | 'installed' | 'damaged' | 'removed' | 'stale'
+
+export interface CarryWatch {
+  /** At which triggers were found to be needed, or not. */
+  readonly epoch: number
+  readonly signal: AbortSignal
+  /** Told whom the installing waits for. */
+  readonly tell: (throttledBy: string | undefined) => void
+}
+
 /** The database work of the target of a migration, or of its two. Everything is repeatable: a crash at any point resumes. */
 export interface Execution {
   /** Installs the schema `switchback` and the fence of this migration in the target; repeatable. */
@@ -96,6 +110,11 @@ export interface Execution {
   load(): Promise<Load>
   /** Takes the schema as it is for what it should be. */
   acceptSchema(): Promise<void>
+  /**
+   * `writes: trigger`: has triggers carry writes from each table to the other, or carry them no more. Returns
+   * when no transaction is left that wrote without them. Repeatable, and mends what somebody took away.
+   */
+  carry(definition: MigrationDefinition, on: boolean, watch: CarryWatch): Promise<Carried>
   run(kind: WorkKind, order: WorkOrder): Promise<WorkOutcome>
   end(): Promise<void>
 }

@@ -2,6 +2,7 @@ import type { WorkKind } from '@switchback/migrations-registry'
 import { acceptSchema, schemaState } from '../catalog/ledger.ts'
 import { readCatalog } from '../catalog/read-catalog.ts'
 import { backfill } from './backfill.ts'
+import { startCarrying, stopCarrying } from './carry.ts'
 import { contract } from './contract.ts'
 import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
 import { throwIfStopped } from './execution-error.ts'
@@ -112,6 +113,8 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
       await install(target)
       await acceptSchema(target, await readCatalog(target))
     },
+    carry: (definition, on, watch) =>
+      on ? startCarrying(copying, definition, watch) : stopCarrying(copying, definition.id, watch),
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)

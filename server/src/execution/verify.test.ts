@@ -149,6 +149,27 @@ test('a missing row that was copied stays queued while a transaction may not hav
   expect(await rows('select from profiles where user_id = 40')).toEqual([])
 })
 
+test('a queued key whose missing row verification has copied stays queued until older snapshots are gone', async () => {
+  await pool.query('delete from profiles where user_id = 40')
+  await pool.query(`select switchback.queue_repair('profiles', '40', 'new', 3, 'test')`)
+  const deleter = await pool.connect()
+  try {
+    await deleter.query('begin isolation level repeatable read; select count(*) from profiles')
+    const reports: WorkProgress[] = []
+    const running = execution.run('verify', order(profiles(), { report: (p) => reports.push(p) }))
+    await waitFor(() => reports.some(({ stage }) => stage === 'waiting for older transactions'))
+    expect(await execution.repairSome(profiles(), 10)).toBe(0)
+    await deleter.query('delete from users where id = 40')
+    expect((await deleter.query('delete from profiles where user_id = 40')).rowCount).toBe(0)
+    await deleter.query('commit')
+    expect(await execution.repairs('profiles')).toEqual({ old: 0, new: 1 })
+    expect(await running).toMatchObject({ divergences: 0, detail: { repaired: 2, passes: 3 } })
+  } finally {
+    deleter.release()
+  }
+  expect(await execution.repairSome(profiles(), 10)).toBe(1)
+})
+
 test('a repair that fails is kept, with its reason, and the others go on', async () => {
   await pool.query(
     `alter table profiles add check (bio <> 'bio 20') not valid; update users set tags = '[1]' where id in (20, 21)`,

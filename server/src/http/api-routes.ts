@@ -9,6 +9,8 @@ import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import { sourceRoutes } from '../sources/source-routes.ts'
+import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
@@ -33,6 +35,7 @@ export interface ApiDeps
   readonly incidents: Incidents
   readonly audit: Audit
   readonly tokens: Tokens
+  readonly sources: Sources
 }
 
 /** Every route of the API. */
@@ -47,6 +50,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),
   ...alertRoutes(deps),
+  ...sourceRoutes(deps),
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),

@@ -213,6 +213,20 @@ export const incidentSchema = z
     firstAckAt: time.optional(),
     lastAckAt: time.optional(),
     resolvedAt: time.optional(),
+    verification: z
+      .object({
+        outcome: z.enum(['verified', 'failed', 'inconclusive']),
+        at: time,
+        findings: z.array(
+          z.object({
+            name: z.string(),
+            outcome: z.enum(['verified', 'failed', 'inconclusive']),
+            message: z.string(),
+          }),
+        ),
+      })
+      .optional()
+      .describe('Whether the revert has helped; missing until that is known'),
     alertToCommitMs: z.number().optional(),
     alertToLastAckMs: z.number().optional(),
   })

@@ -5,6 +5,7 @@ import type { Express } from 'express'
 import { pino } from 'pino'
 import type { AlertInbox } from '../alerts/alert-inbox.ts'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
@@ -22,6 +23,11 @@ import { createPhaseStore } from '../phases/create-phase-store.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
 import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createSnapshots } from '../push/snapshots.ts'
+import { createReceivers } from '../receivers/receivers.ts'
+import type { AskSns } from '../receivers/sns.ts'
+import { createSecretBox } from '../secrets/secret-box.ts'
+import type { Sources } from '../sources/sources.ts'
+import { createSources } from '../sources/sources.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
@@ -42,6 +48,7 @@ export interface TestApi {
   readonly monitor: Monitor
   readonly metrics: Metrics
   readonly tokens: Tokens
+  readonly sources: Sources
   /** Lines that were logged so far. */
   readonly logged: string[]
   /** Faults that the inbox met. */
@@ -62,6 +69,10 @@ export interface TestApiOptions {
   readonly name?: string
   /** A service in place of the real one, made from it; for faults that cannot be had otherwise. */
   readonly wrapPhases?: (phases: PhaseService) => PhaseService
+  /** What stands for SNS. */
+  readonly askSns?: AskSns
+  readonly secretKey?: string
+  readonly onDead?: (alert: string) => void
 }
 
 export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
@@ -98,9 +109,19 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     onDecided: metrics.alertDecided,
     onFault: (error) => void faults.push(error),
+    ...(options.onDead === undefined ? {} : { onDead: options.onDead }),
     intervalMs: 60_000,
   })
   const tokens = createTokens({ db, clock, newId, randomBytes })
+  const askSns = options.askSns ?? (() => Promise.reject(new Error('there is no SNS here')))
+  const sources = createSources({
+    db,
+    clock,
+    newId,
+    randomBytes,
+    box: createSecretBox(Buffer.from(options.secretKey ?? 'a key for tests only')),
+    receivers: createReceivers(askSns),
+  })
   const waitingRoom = createWaitingRoom((listener) => {
     listeners.add(listener)
     return () => listeners.delete(listener)
@@ -128,13 +149,16 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,
+    replay: createReplay({ db, clock, newId, inbox, sources }),
+    sources,
     audit: createAudit({ db }),
     tokens,
     waitingRoom,
     telemetry: metrics.telemetry,
   })
   const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: 10_000 })
-  const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+  const hooks = { db, sources, inbox, askSns }
+  const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
   const actor = { name: 'test' }
 
   async function registered(id: string, more?: string): Promise<void> {
@@ -154,6 +178,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     monitor,
     metrics,
     tokens,
+    sources,
     logged,
     faults,
     now: clock,

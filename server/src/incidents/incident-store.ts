@@ -1,5 +1,6 @@
 import type { Phase, RevertCause } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import type { Verification } from '../verification/verification-store.ts'
 
 /** One revert, as it is told afterwards. Times are Unix milliseconds. */
 export interface Incident {
@@ -20,6 +21,8 @@ export interface Incident {
   readonly firstAckAt?: number
   readonly lastAckAt?: number
   readonly resolvedAt?: number
+  /** Whether the revert has helped; undefined until that is known. */
+  readonly verification?: Verification
   readonly alertToCommitMs?: number
   readonly alertToLastAckMs?: number
 }
@@ -48,10 +51,11 @@ interface Row {
   readonly first_ack_at: Date | null
   readonly last_ack_at: Date | null
   readonly resolved_at: Date | null
+  readonly verification: Verification | null
 }
 
 const COLUMNS = `id, migration, status, kind, title, cause, from_phase, to_phase, from_epoch, to_epoch, alerted_at,
-  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at`
+  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at, verification`
 
 function toIncident(row: Row): Incident {
   const alerted = row.alerted_at?.getTime()
@@ -72,6 +76,7 @@ function toIncident(row: Row): Incident {
     ...(row.first_ack_at === null ? {} : { firstAckAt: row.first_ack_at.getTime() }),
     ...(lastAck === undefined ? {} : { lastAckAt: lastAck }),
     ...(row.resolved_at === null ? {} : { resolvedAt: row.resolved_at.getTime() }),
+    ...(row.verification === null ? {} : { verification: row.verification }),
     ...(alerted === undefined || committed === undefined ? {} : { alertToCommitMs: committed - alerted }),
     ...(alerted === undefined || lastAck === undefined ? {} : { alertToLastAckMs: lastAck - alerted }),
   }

@@ -39,7 +39,7 @@ beforeEach(async () => {
     newId: createNewId(Date.now),
     fleet,
     reverts: createIncidents({ db: store.db, clock: () => now, fleet }),
-    targets: { executionFor: () => execution, close: async () => {} },
+    targets: { executionFor: () => execution },
     timing: {
       get main() {
         return timing

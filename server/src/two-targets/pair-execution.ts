@@ -53,6 +53,8 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
       await one.old.acceptSchema()
       await one.new.acceptSchema()
     },
+    // A definition cannot ask for it: no trigger writes in another database.
+    carry: (definition, on, watch) => one.old.carry(definition, on, watch),
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await prepare(order.definition.id)
