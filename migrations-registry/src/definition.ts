@@ -136,6 +136,10 @@ export const definitionSchema = z
         ...timingSchema.shape,
         after: durationSchema.default(0),
         approvals: z.int().min(0).max(10).default(1),
+        unaffected: z
+          .array(z.string().min(1))
+          .default([])
+          .describe('Functions whose body names what contract.sql drops although they do not use it'),
         archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),
       })
       .prefault({}),

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Timing } from '@switchback/migrations-registry'
+import { recordChange } from '../changes/record-change.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
 import { createEngine, type Engine } from '../engine/engine.ts'
+import { pruneAll } from '../engine/prune-archives.ts'
 import type { WorkId } from '../engine/run-work.ts'
 import { createWorkRunner } from '../engine/run-work.ts'
 import { saveEnd, saveProgress } from '../engine/works-store.ts'
@@ -34,6 +36,7 @@ export interface WorkDeps {
 const NO_TIMING: Timing = { windows: [], freezes: [], load: {} }
 const REPAIRS_AT_A_TIME = 200
 const LOOK_MS = 500
+const PRUNE_MS = 3_600_000
 
 /** The service that changes migrations and the engine that does their work; the same in server and worker. */
 export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; readonly engine: Engine } {
@@ -72,6 +75,24 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
     delay: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
     onFault,
   })
+  const pruning = () =>
+    pruneAll({
+      phases,
+      executionFor: targets.executionFor,
+      record: async (migration, archives) => {
+        const detail = { archives }
+        await db.tx((tx) =>
+          recordChange(tx, {
+            at: clock(),
+            actor: 'engine',
+            kind: 'archive.pruned',
+            subject: migration,
+            detail,
+          }),
+        )
+      },
+      onFault,
+    }).catch((error: unknown) => onFault(error, 'pruning of archives'))
   const engine = createEngine({
     phases,
     runner,
@@ -85,5 +106,15 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
       return () => clearInterval(timer)
     },
   })
-  return { phases, engine }
+  let pruned = Promise.resolve()
+  const timer = setInterval(() => {
+    pruned = pruning()
+  }, PRUNE_MS)
+  timer.unref()
+  const stop = async () => {
+    clearInterval(timer)
+    await pruned
+    await engine.stop()
+  }
+  return { phases, engine: { ...engine, stop } }
 }

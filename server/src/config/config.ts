@@ -11,6 +11,8 @@ export interface Config {
   readonly dataDir: string
   readonly adminToken?: string
   readonly migrationsDir?: string
+  /** A folder, or `s3://…`. */
+  readonly archiveUrl?: string
   readonly secretKey?: string
   readonly heartbeatMs: number
   readonly leaseMs: number
@@ -81,6 +83,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
     ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
+    ...(data.ARCHIVE_URL === undefined ? {} : { archiveUrl: data.ARCHIVE_URL }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
   }
   return { ok: true, config: Object.freeze(config) }

@@ -171,6 +171,75 @@ test('dependents that contract.sql does not drop itself block it, and are named'
   expect(await columns()).toEqual(['id', 'name'])
 })
 
+test.each([
+  ['a view', 'create view v as select bio from users', 'view v'],
+  ['a materialized view', 'create materialized view v as select bio from users', 'materialized view v'],
+  ['a generated column', 'alter table users add n int generated always as (length(bio)) stored', 'column n'],
+  [
+    'an index that covers what stays',
+    'create index shared on users (name, bio)',
+    'index shared covers name too',
+  ],
+  [
+    'a unique constraint that covers what stays',
+    'alter table users add unique (name, bio)',
+    'users_name_bio_key covers name',
+  ],
+  [
+    'a trigger on the column',
+    'create trigger t before update of bio on users for each row execute function touch()',
+    'trigger t on table users',
+  ],
+  [
+    'a publication of the column',
+    'create publication p for table users (id, bio)',
+    'publication of table users in publication p',
+  ],
+  [
+    'a function that names it',
+    'create function f(int) returns text language plpgsql as $$ begin return (select bio from users where id = $1); end $$',
+    'function f(integer) speaks of bio, tags of users',
+  ],
+  [
+    'the function of a trigger',
+    "create function audit() returns trigger language plpgsql as $$ begin new.bio = ''; return new; end $$; create trigger t before insert on users for each row execute function audit()",
+    'function audit() speaks of bio',
+  ],
+  [
+    'a foreign key',
+    'alter table users add unique (tags); create table pets (tags text[] references users (tags))',
+    'pets_tags_fkey',
+  ],
+  ['a policy', 'create policy own on users using (bio is not null)', 'policy own'],
+])('%s depends on what goes, and blocks', async (_, sql, named) => {
+  await pool.query(
+    `create function touch() returns trigger language plpgsql as $$ begin return new; end $$; ${sql}`,
+  )
+  const failed = await execution.run('contract', order(DROP)).catch((error: Error) => error.message)
+  expect(failed).toContain('nothing was dropped')
+  expect(failed).toContain(named)
+  expect(await columns()).toContain('bio')
+})
+
+test('a table that goes blocks where a publication or a foreign key would lose it; dropped first, it goes', async () => {
+  await pool.query(`create publication p for table users, profiles;
+    create function count_users() returns int language sql as 'select count(*)::int from users'`)
+  const failed = await execution
+    .run('contract', order('drop table users'))
+    .catch((error: Error) => error.message)
+  expect(failed).toContain('publication of table users in publication p')
+  expect(failed).toContain('function count_users() speaks of table users')
+  const unaffected = definitionSchema.parse({
+    ...{ id: 'profiles', title: 'x' },
+    contract: { unaffected: ['count_users()'] },
+  })
+  await execution.run(
+    'contract',
+    order('alter publication p drop table users; drop table users', { definition: unaffected }),
+  )
+  expect((await pool.query(`select to_regclass('users') as t`)).rows).toEqual([{ t: null }])
+})
+
 test('what changes between archive and drop is archived anew before it goes', async () => {
   let compared = 0
   await execution.run(

@@ -106,6 +106,8 @@ export interface Execution {
   exclusively<T>(migration: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined>
   /** The schema of each database of the migration as it is, beside what the migrations say. */
   schema(): Promise<readonly SchemaState[]>
+  /** Removes archives that have been kept for as long as the definition says; returns where they were. */
+  pruneArchives(definition: MigrationDefinition): Promise<readonly string[]>
   /** How busy the target is. */
   load(): Promise<Load>
   /** Takes the schema as it is for what it should be. */

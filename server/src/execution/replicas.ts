@@ -18,7 +18,7 @@ const LAGGING = `
            greatest(extract(epoch from replay_lag),
                     extract(epoch from clock_timestamp() - reply_time), 0)::float8 * 1000 as "lagMs"
     from pg_stat_replication
-    where state in ('streaming', 'catchup') and replay_lsn is not null and not pg_is_in_recovery()
+    where replay_lsn is not null and not pg_is_in_recovery()
       and pg_wal_lsn_diff(pg_current_wal_insert_lsn(), replay_lsn) > ${BYTES_BEHIND}
   ) r where "lagMs" > $1`
 

@@ -48,6 +48,7 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),
     schema: async () => [...(await one.old.schema()), ...(await one.new.schema())],
+    pruneArchives: (definition) => one.old.pruneArchives(definition),
     load: () => one.old.load(),
     acceptSchema: async () => {
       await one.old.acceptSchema()
