@@ -105,20 +105,20 @@ export async function insertAlerts(
 
 const keyOf = ({ source, dedupKey }: Pick<Signal, 'source' | 'dedupKey'>): string => `${source} ${dedupKey}`
 
-/** The oldest alert that nobody else works on and that is due, locked until the transaction ends. */
-export async function claimAlert(
+/** The oldest alerts that nobody else works on and that are due, locked until the transaction ends. */
+export async function claimAlerts(
   tx: Queryable,
   except: readonly string[],
   now: number,
-): Promise<OpenAlert | undefined> {
+  count: number,
+): Promise<readonly OpenAlert[]> {
   const { rows } = await tx.query<{ id: string; signal: Signal; scope: readonly string[] | null }>(
     `select id, signal, scope from alerts
      where status = 'received' and id <> all($1) and (next_at is null or next_at <= $2)
-     order by received_at, id limit 1 for update skip locked`,
-    [except, new Date(now)],
+     order by received_at, id limit $3 for update skip locked`,
+    [except, new Date(now), count],
   )
-  const row = rows[0]
-  return row === undefined ? undefined : { id: row.id, signal: row.signal, scope: row.scope ?? undefined }
+  return rows.map(({ id, signal, scope }) => ({ id, signal, scope: scope ?? undefined }))
 }
 
 /** After this many failures an alert is dead; by then some ten minutes have passed. */
@@ -138,24 +138,21 @@ export async function noteFailure(on: Queryable, id: string, error: string, now:
   return rows[0]?.status === 'dead'
 }
 
-export async function saveOutcome(
-  tx: Queryable,
-  id: string,
-  outcome: AlertOutcome,
-  at: number,
-): Promise<void> {
+export interface DecidedOutcome extends AlertOutcome {
+  readonly id: string
+  /** Unix milliseconds. */
+  readonly at: number
+}
+
+export async function saveOutcomes(tx: Queryable, outcomes: readonly DecidedOutcome[]): Promise<void> {
+  const rows = outcomes.map(({ at, ...outcome }) => ({ ...outcome, at: new Date(at) }))
   await tx.query(
-    `update alerts set status = 'decided', error = null, migration = $2, action = $3, reason = $4, explanation = $5,
-       incident = $6, decided_at = $7 where id = $1`,
-    [
-      id,
-      outcome.migration ?? null,
-      outcome.action,
-      outcome.reason,
-      outcome.explanation,
-      outcome.incident ?? null,
-      new Date(at),
-    ],
+    `update alerts a set status = 'decided', error = null, migration = o.migration, action = o.action,
+       reason = o.reason, explanation = o.explanation, incident = o.incident, decided_at = o.at
+     from jsonb_to_recordset($1) as o(id text, migration text, action text, reason text, explanation text,
+       incident text, at timestamptz)
+     where a.id = o.id`,
+    [JSON.stringify(rows)],
   )
 }
 

@@ -148,3 +148,31 @@ test('alert sources are made, listed, rotated and ended', async () => {
   expect(await output('alerts', '--dead')).toBe('No alerts.\n')
   expect(await switchback('alerts', 'replay', 'alr_none')).toMatchObject({ code: 1 })
 })
+
+test('channels are made, listed and removed, and an incident is taken up', async () => {
+  const made = await output('channel', 'create', '#oncall', '--kind', 'webhook', '--to', `${url}/v1/flags`)
+  expect(made).toMatch(/^made: #oncall\nsecret whsec_\S+ {2}\(shown this once\)\n$/)
+  expect(await output('channel', 'list')).toMatch(/#oncall +webhook +http\S+ +all +all/)
+  expect(await output('channel', 'test', '#oncall')).toBe('not sent: the answer was 401\n')
+  await api.ramped('acked', 'owner: { team: t, contacts: ["#oncall"] }\n')
+  await output('revert', 'acked', '--reason', 'empty bios')
+  await api.notifier.run()
+  const { notifications } = JSON.parse(await output('notifications', '--failed', '--json'))
+  expect(await output('notifications')).toMatch(/#oncall +acked switched back +failed +the answer was 401/)
+  expect(await output('notifications', 'retry', notifications[0].id)).toContain('waits to be sent')
+  const { incidents } = JSON.parse(await output('incidents', '--migration', 'acked', '--json'))
+  expect(await output('incident', 'ack', incidents[0].id)).toMatch(/^taken up by a admin/)
+  expect((await switchback('incident', 'ack', incidents[0].id)).code).toBe(1)
+  expect(await output('channel', 'remove', '#oncall')).toBe('removed: #oncall\n')
+})
+
+test('a runbook, a report, texts and figures are told', async () => {
+  expect(await output('runbook', 'acked')).toMatch(/^# Runbook: Test of acked\n/)
+  const { incidents } = JSON.parse(await output('incidents', '--migration', 'acked', '--json'))
+  const [{ id }] = incidents
+  expect(await output('incident', 'report', id)).toMatch(/^# acked reverted from ramp: empty bios\n/)
+  expect(await output('incident', 'texts', id)).toMatch(/^investigating\n/)
+  expect(await output('stats')).toMatch(/^success +0%: 0 completed/)
+  expect(await switchback('rate', 'acked', '--score', '5')).toMatchObject({ code: 1 })
+  expect(await switchback('runbook', 'nothing')).toMatchObject({ code: 1 })
+})

@@ -10,7 +10,7 @@ import { createWorkRunner } from '../engine/run-work.ts'
 import { saveEnd, saveProgress } from '../engine/works-store.ts'
 import { notCarriable } from '../execution/carry.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
-import { createPhaseService } from '../phases/create-phase-service.ts'
+import { createPhaseService, type TargetFacts } from '../phases/create-phase-service.ts'
 import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-store.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
 import { createSchemaBlockers } from '../phases/schema-blockers.ts'
@@ -39,7 +39,11 @@ const LOOK_MS = 500
 const PRUNE_MS = 3_600_000
 
 /** The service that changes migrations and the engine that does their work; the same in server and worker. */
-export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; readonly engine: Engine } {
+export function composeWork(deps: WorkDeps): {
+  readonly phases: PhaseService
+  readonly engine: Engine
+  readonly repairs: TargetFacts['repairs']
+} {
   const { db, clock, newId, fleet, reverts, targets, announce, log } = deps
   const onFault = (error: unknown, during: string) => log.warn({ err: error, during }, `failed: ${during}`)
   const schema = createSchemaBlockers({
@@ -48,11 +52,12 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
     clock,
     onFault,
   })
+  const target = { ...createTargetFacts(targets.executionFor, onFault), ...schema }
   const phases = createPhaseService({
     store: createPhaseStore(db, fleet, reverts),
     clock,
     newId,
-    target: { ...createTargetFacts(targets.executionFor, onFault), ...schema },
+    target,
     announce,
     unfit: notCarriable,
   })
@@ -116,5 +121,5 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
     await pruned
     await engine.stop()
   }
-  return { phases, engine: { ...engine, stop } }
+  return { phases, engine: { ...engine, stop }, repairs: target.repairs }
 }

@@ -24,11 +24,13 @@ import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
 import { askSns } from '../receivers/ask-sns.ts'
 import { createReceivers } from '../receivers/receivers.ts'
+import { createFailures } from '../review/failures.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import { loadSecretKey } from '../secrets/secret-key.ts'
 import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { composeNotices } from './compose-notices.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
@@ -46,6 +48,7 @@ export interface RunningServer {
 /** How long the targets are waited for before instances are let in. */
 const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
+const FAILURES_MS = 10_000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
 /** A fleet that comes back knocks all at once; the system may allow less. */
@@ -88,7 +91,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     shutdown.add('targets', () => targets.close())
     let push: Push | undefined
-    const { phases, engine } = composeWork({
+    const { phases, engine, repairs } = composeWork({
       db,
       clock,
       newId,
@@ -108,9 +111,17 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       shutdown,
     )
     const { monitor, exchange } = signals
+    const failures = createFailures({
+      db,
+      phases,
+      onFault: (error) => log.warn({ err: error }, 'failures could not be counted'),
+      intervalMs: FAILURES_MS,
+    })
+    shutdown.add('failures', () => failures.stop())
     const telemetry = (batch: Telemetry): void => {
       metrics.telemetry(batch)
       exchange.record(batch)
+      failures.record(batch)
     }
     const inbox = createAlertInbox({
       db,
@@ -129,6 +140,17 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
     const receivers = createReceivers(askSns)
     const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
+    const { channels, notifier } = composeNotices({
+      db,
+      clock,
+      newId,
+      box,
+      phases,
+      config,
+      onFault: (error, during) => log.warn({ err: error, during }, `failed: ${during}`),
+    })
+    shutdown.add('notices', () => notifier.stop())
+    revisions.onRevision(() => notifier.wake())
     const snapshots = createSnapshots({ db })
     const waitingRoom = createWaitingRoom((listener) => revisions.onRevision(listener))
     const routes = apiRoutes({
@@ -142,6 +164,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       inbox,
       replay: createReplay({ db, clock, newId, inbox, sources }),
       sources,
+      repairs,
+      channels,
       snapshots,
       works: (migration) => worksOf(db, migration),
       schemaOf: (definition) => targets.executionFor(definition),
@@ -192,6 +216,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     httpServer.listen({ port: config.port, host: config.host, backlog: BACKLOG })
     await once(httpServer, 'listening')
     inbox.start()
+    notifier.start()
+    failures.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

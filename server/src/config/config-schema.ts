@@ -55,6 +55,15 @@ export const configSchema = z.object({
     .describe(
       'Where archives of what contract drops are kept: a folder, or `s3://bucket/prefix?region=…&endpoint=…`; credentials from where the AWS SDK looks for them. Default: `<data>/archive`.',
     ),
+  PUBLIC_URL: url('https:', 'http:')
+    .optional()
+    .describe('Address by which people reach this server; notices link to it.'),
+  NOTIFY_HTTP_HOSTS: z
+    .string()
+    .regex(/^[\w.-]+(,[\w.-]+)*$/, 'expected host names with commas between')
+    .transform((text) => text.split(','))
+    .optional()
+    .describe('Hosts that notices may be sent to without encryption, with commas between.'),
   MIGRATIONS_DIR: z
     .string()
     .min(1)

@@ -14,6 +14,8 @@ export interface Config {
   /** A folder, or `s3://…`. */
   readonly archiveUrl?: string
   readonly secretKey?: string
+  readonly publicUrl?: string
+  readonly notifyHttpHosts: readonly string[]
   readonly heartbeatMs: number
   readonly leaseMs: number
   readonly pollMs: number
@@ -77,6 +79,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     pollMs: data.POLL_MS,
     checkCommands: data.SWITCHBACK_CHECK_COMMANDS === 'on',
     logLevel: data.LOG_LEVEL,
+    notifyHttpHosts: data.NOTIFY_HTTP_HOSTS ?? [],
     targets: Object.freeze(targets),
     timing: Object.freeze(timing.timing),
     ...(data.DATABASE_URL === undefined ? {} : { databaseUrl: data.DATABASE_URL }),
@@ -84,6 +87,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
     ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
     ...(data.ARCHIVE_URL === undefined ? {} : { archiveUrl: data.ARCHIVE_URL }),
+    ...(data.PUBLIC_URL === undefined ? {} : { publicUrl: data.PUBLIC_URL }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
   }
   return { ok: true, config: Object.freeze(config) }

@@ -8,7 +8,11 @@ import { ofrepRoutes } from '../flags/ofrep-routes.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
+import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
+import { channelRoutes } from '../notifications/channel-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import type { ReviewRoutesDeps } from '../review/review-routes.ts'
+import { reviewRoutes } from '../review/review-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
@@ -29,6 +33,8 @@ export interface ApiDeps
     AlertRoutesDeps,
     FailedRowRoutesDeps,
     FlagRoutesDeps,
+    ChannelRoutesDeps,
+    ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
@@ -54,5 +60,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...channelRoutes(deps),
+  ...reviewRoutes(deps),
   ...pollingRoutes(deps),
 ]

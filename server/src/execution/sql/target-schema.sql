@@ -166,3 +166,14 @@ create table if not exists switchback.catalogs (
   taken_at timestamptz not null default clock_timestamp(),
   primary key (migration, moment)
 );
+
+-- Where a verification stands: it goes on there after a crash.
+create table if not exists switchback.verifications (
+  migration text not null,
+  -- The path that the other one is compared with.
+  leader text not null check (leader in ('old', 'new')),
+  epoch bigint not null,
+  mapping text not null,
+  state jsonb not null,
+  primary key (migration, leader)
+);
