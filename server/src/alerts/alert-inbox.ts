@@ -79,13 +79,22 @@ export function createAlertInbox(deps: AlertInboxDeps): AlertInbox {
   async function tellIncident(tx: Queryable, alert: OpenAlert, decided: DecidedAlert): Promise<void> {
     const { outcome, decidedAt, committedAt } = decided
     if (outcome.incident === undefined) return
-    const { name, source, summary, receivedAt } = alert.signal
+    const { name, source, summary, receivedAt, startedAt, link, labels, measured } = alert.signal
     await incidents.alerted(tx, {
       incident: outcome.incident,
       receivedAt,
       decidedAt,
       ...(committedAt === undefined ? {} : { committedAt }),
-      alert: { id: alert.id, name, source, ...(summary === undefined ? {} : { summary }) },
+      alert: {
+        id: alert.id,
+        name,
+        source,
+        startedAt,
+        labels,
+        ...(summary === undefined ? {} : { summary }),
+        ...(link === undefined ? {} : { link }),
+        ...(measured === undefined ? {} : { measured }),
+      },
       explanation: outcome.explanation,
     })
   }

@@ -5,6 +5,7 @@ import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
 import { addMigrationCommands, addValidate, InvalidFoldersError } from './migration-commands.ts'
+import { addNotifyCommands } from './notify-commands.ts'
 import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
@@ -58,6 +59,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
   addAlertCommands(program, terminal)
+  addNotifyCommands(program, terminal)
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
   addPlan(program, terminal)

@@ -83,6 +83,25 @@ export interface IncidentView {
   readonly timeline?: readonly { readonly at: Time; readonly kind: string; readonly message: string }[]
 }
 
+export interface ChannelView {
+  readonly name: string
+  readonly kind: string
+  readonly settings: { readonly url?: string; readonly to?: readonly string[] }
+  readonly events?: readonly string[]
+  readonly migrations?: readonly string[]
+}
+
+export interface NotificationView {
+  readonly id: string
+  readonly createdAt: Time
+  readonly channel: string
+  readonly recipient?: string
+  readonly notice: { readonly title: string }
+  readonly status: string
+  readonly attempts: number
+  readonly error?: string
+}
+
 export interface EventView {
   readonly revision: number
   readonly at: Time

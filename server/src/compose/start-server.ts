@@ -29,6 +29,7 @@ import { loadSecretKey } from '../secrets/secret-key.ts'
 import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { composeNotices } from './compose-notices.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
@@ -128,6 +129,17 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
     const receivers = createReceivers(askSns)
     const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
+    const { channels, notifier } = composeNotices({
+      db,
+      clock,
+      newId,
+      box,
+      phases,
+      config,
+      onFault: (error, during) => log.warn({ err: error, during }, `failed: ${during}`),
+    })
+    shutdown.add('notices', () => notifier.stop())
+    revisions.onRevision(() => notifier.wake())
     const snapshots = createSnapshots({ db })
     const waitingRoom = createWaitingRoom((listener) => revisions.onRevision(listener))
     const routes = apiRoutes({
@@ -141,6 +153,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       inbox,
       replay: createReplay({ db, clock, newId, inbox, sources }),
       sources,
+      channels,
       snapshots,
       works: (migration) => worksOf(db, migration),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
@@ -190,6 +203,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     httpServer.listen({ port: config.port, host: config.host, backlog: BACKLOG })
     await once(httpServer, 'listening')
     inbox.start()
+    notifier.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

@@ -44,6 +44,15 @@ export const configSchema = z.object({
     .describe(
       'Key that secrets of alert sources and of notification channels are encrypted with; the same for all servers of a cluster. Without it one is made and kept in `<data>/secret-key`.',
     ),
+  PUBLIC_URL: url('https:', 'http:')
+    .optional()
+    .describe('Address by which people reach this server; notices link to it.'),
+  NOTIFY_HTTP_HOSTS: z
+    .string()
+    .regex(/^[\w.-]+(,[\w.-]+)*$/, 'expected host names with commas between')
+    .transform((text) => text.split(','))
+    .optional()
+    .describe('Hosts that notices may be sent to without encryption, with commas between.'),
   MIGRATIONS_DIR: z
     .string()
     .min(1)

@@ -15,6 +15,7 @@ test('an empty environment is enough', () => {
       pollMs: 1000,
       checkCommands: false,
       logLevel: 'info',
+      notifyHttpHosts: [],
       targets: {},
     },
   })

@@ -8,6 +8,8 @@ import { ofrepRoutes } from '../flags/ofrep-routes.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
+import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
+import { channelRoutes } from '../notifications/channel-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
@@ -27,6 +29,7 @@ export interface ApiDeps
     AlertRoutesDeps,
     FailedRowRoutesDeps,
     FlagRoutesDeps,
+    ChannelRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
@@ -51,5 +54,6 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...channelRoutes(deps),
   ...pollingRoutes(deps),
 ]

@@ -211,6 +211,9 @@ export const incidentSchema = z
     firstAckAt: time.optional(),
     lastAckAt: time.optional(),
     resolvedAt: time.optional(),
+    ackedAt: time.optional().describe('When somebody said to see to it'),
+    ackedBy: z.string().optional(),
+    beganAt: time.optional().describe('When what caused it began, where that is known'),
     verification: z
       .object({
         outcome: z.enum(['verified', 'failed', 'inconclusive']),

@@ -7,6 +7,7 @@ import type { AlertInbox } from '../alerts/alert-inbox.ts'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
+import { composeNotices } from '../compose/compose-notices.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
 import { createFlags } from '../flags/flags.ts'
@@ -18,6 +19,7 @@ import type { Incidents } from '../incidents/incidents.ts'
 import { createIncidents } from '../incidents/incidents.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { createMetrics } from '../metrics/metrics.ts'
+import type { Notifier } from '../notifications/notifier.ts'
 import { createPhaseService } from '../phases/create-phase-service.ts'
 import { createPhaseStore } from '../phases/create-phase-store.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
@@ -49,6 +51,7 @@ export interface TestApi {
   readonly metrics: Metrics
   readonly tokens: Tokens
   readonly sources: Sources
+  readonly notifier: Notifier
   /** Lines that were logged so far. */
   readonly logged: string[]
   /** Faults that the inbox met. */
@@ -114,12 +117,22 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
   })
   const tokens = createTokens({ db, clock, newId, randomBytes })
   const askSns = options.askSns ?? (() => Promise.reject(new Error('there is no SNS here')))
+  const box = createSecretBox(Buffer.from(options.secretKey ?? 'a key for tests only'))
+  const notices = composeNotices({
+    db,
+    clock,
+    newId,
+    box,
+    phases,
+    config: { notifyHttpHosts: [], publicUrl: 'https://switchback.example' },
+    onFault: (error) => void faults.push(error),
+  })
   const sources = createSources({
     db,
     clock,
     newId,
     randomBytes,
-    box: createSecretBox(Buffer.from(options.secretKey ?? 'a key for tests only')),
+    box,
     receivers: createReceivers(askSns),
   })
   const waitingRoom = createWaitingRoom((listener) => {
@@ -150,6 +163,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     inbox,
     replay: createReplay({ db, clock, newId, inbox, sources }),
     sources,
+    channels: notices.channels,
     audit: createAudit({ db }),
     tokens,
     waitingRoom,
@@ -178,6 +192,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     metrics,
     tokens,
     sources,
+    notifier: notices.notifier,
     logged,
     faults,
     now: clock,
@@ -209,6 +224,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
       waitingRoom.close()
       await monitor.stop()
       await inbox.stop()
+      await notices.notifier.stop()
       await fleet.stop()
     },
   }
