@@ -130,7 +130,7 @@ async function withFleet<T>(
 async function forgetAll(server: ServerProcess): Promise<void> {
   const { instances } = await server.call<{ instances: { id: string }[] }>('GET', '/v1/instances?limit=1000')
   for (const { id } of instances) {
-    await server.call('POST', `/v1/instances/${id}/forget`, { reason: 'the measurement is over' })
+    await server.call('DELETE', `/v1/instances/${id}`, { reason: 'the measurement is over' })
   }
 }
 
