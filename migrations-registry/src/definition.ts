@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { afterRevertSchema, checkSchema } from './check-schema.ts'
 import { throttleSchema } from './throttle.ts'
+import { toleranceSchema } from './tolerance-schema.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
@@ -46,6 +47,12 @@ export const copySchema = z
     reverse: expressions
       .optional()
       .describe('Column of the old table → SQL expression over the new table, where it cannot be derived'),
+    compare: z
+      .record(z.string(), toleranceSchema)
+      .optional()
+      .describe(
+        'Column of the new table → what still counts as equal when both paths are compared; exact where not named',
+      ),
     chunk: z
       .strictObject({
         target: durationSchema.default(500),
@@ -60,6 +67,18 @@ export const copySchema = z
       ),
     throttle: throttleSchema.prefault({}),
   })
+  .refine(({ compare = {}, columns }) => Object.keys(compare).every((name) => name in columns), {
+    path: ['compare'],
+    message: 'names a column that copy.columns does not have',
+  })
+  .refine(
+    ({ compare = {}, toTarget }) =>
+      toTarget === undefined || Object.values(compare).every((one) => one === 'json'),
+    {
+      path: ['compare'],
+      message: 'across databases checksums are compared: only "json" can be tolerated there',
+    },
+  )
   .describe('One mapping serves backfill, verification, repair and the way back')
 
 /** How statements of `expand.sql`, `rollback.sql` and `contract.sql` are run; the server's own settings where left out. */

@@ -1,7 +1,7 @@
 import type { InstanceFacts, MigrationDefinition, Throttle, Work } from '@switchback/migrations-registry'
 import { reliesOnDrain, throttleOf, undrained } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
-import type { Execution, WorkOrder } from '../execution/execution-port.ts'
+import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
 
 export interface WorkRunnerDeps {
@@ -99,7 +99,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
         await phases.command(
           work.migration,
-          { type: 'work-done', kind, epoch, divergences: outcome.divergences, detail: outcome.detail },
+          { type: 'work-done', kind, epoch, ...told(outcome), detail: audited(outcome) },
           ENGINE,
         )
       } catch (error) {
@@ -244,6 +244,21 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
 
 const throttleNow = ({ definition, state }: StoredMigration): Throttle =>
   throttleOf(definition.copy?.throttle, state.throttle)
+
+const told = ({ divergences, compared }: WorkOutcome) => ({
+  divergences,
+  ...(compared === undefined ? {} : { compared }),
+})
+
+/** What goes into the audit log: what was proven and how, but none of the rows' own values. */
+function audited({ detail }: WorkOutcome): Readonly<Record<string, unknown>> {
+  const { mismatches, faults, ...rest } = detail
+  return {
+    ...rest,
+    ...(Array.isArray(mismatches) ? { mismatches: mismatches.length } : {}),
+    ...(Array.isArray(faults) ? { faults: faults.length } : {}),
+  }
+}
 
 function heldBackBy({ state }: StoredMigration): string | undefined {
   if (state.paused) return 'paused by a person'

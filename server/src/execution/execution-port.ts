@@ -1,4 +1,5 @@
 import type {
+  Compared,
   MigrationDefinition,
   MigrationSql,
   MigrationState,
@@ -27,6 +28,7 @@ export interface WorkOrder {
 export interface WorkOutcome {
   /** Keys that still differ after repair; for verification. */
   readonly divergences: number
+  readonly compared?: Compared
   /** Counts and places worth keeping: rows copied, rows compared, archive folder and checksums. */
   readonly detail: Readonly<Record<string, unknown>>
 }

@@ -155,3 +155,14 @@ create table if not exists switchback.failed_rows (
   failed_at timestamptz not null default clock_timestamp(),
   primary key (migration, key)
 );
+
+-- Where a verification stands: it goes on there after a crash.
+create table if not exists switchback.verifications (
+  migration text not null,
+  -- The path that the other one is compared with.
+  leader text not null check (leader in ('old', 'new')),
+  epoch bigint not null,
+  mapping text not null,
+  state jsonb not null,
+  primary key (migration, leader)
+);
