@@ -9,6 +9,7 @@ import { addNotifyCommands } from './notify-commands.ts'
 import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
+import { addReviewCommands } from './review-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
 
@@ -59,7 +60,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
   addAlertCommands(program, terminal)
-  addNotifyCommands(program, terminal)
+  addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
   addPlan(program, terminal)

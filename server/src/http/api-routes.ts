@@ -11,6 +11,8 @@ import type { Incidents } from '../incidents/incidents.ts'
 import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
 import { channelRoutes } from '../notifications/channel-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import type { ReviewRoutesDeps } from '../review/review-routes.ts'
+import { reviewRoutes } from '../review/review-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
@@ -30,6 +32,7 @@ export interface ApiDeps
     FailedRowRoutesDeps,
     FlagRoutesDeps,
     ChannelRoutesDeps,
+    ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
@@ -55,5 +58,6 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
   ...channelRoutes(deps),
+  ...reviewRoutes(deps),
   ...pollingRoutes(deps),
 ]

@@ -164,6 +164,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     replay: createReplay({ db, clock, newId, inbox, sources }),
     sources,
     channels: notices.channels,
+    repairs: async () => ({ old: 0, new: 0 }),
     audit: createAudit({ db }),
     tokens,
     waitingRoom,
