@@ -9,6 +9,7 @@ import { createHealthSeries, type HealthSeries } from '../telemetry/health-serie
 import { connectRedisTelemetry } from '../telemetry/redis-telemetry.ts'
 import { createTelemetryExchange, type TelemetryExchange } from '../telemetry/telemetry-exchange.ts'
 import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
+import { createDatabaseSignals } from '../tripwires/database-signals.ts'
 import { countLive } from '../tripwires/live-instances.ts'
 import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
@@ -54,7 +55,7 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
       announce,
     }),
     countLive: () => countLive(db),
-    readings: () => ({}),
+    database: createDatabaseSignals({ clock, inspectionFor: targets.inspectionFor }),
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
     onFault,
   })
