@@ -2,18 +2,21 @@ import type { Schema } from '../api/client.ts'
 import { useChange, useRead } from '../api/use-api.ts'
 import { useSession } from '../session/session.tsx'
 import { Button } from '../ui/button.tsx'
-import { Trouble } from '../ui/notice.tsx'
+import { Notice, Trouble } from '../ui/notice.tsx'
 import { useToast } from '../ui/toasts.tsx'
 
 /** Where notifications go. */
 export function Channels() {
-  const { data, error } = useRead('GET /v1/channels')
+  const { whyNot } = useSession()
+  const mayNot = whyNot('administer')
+  const { data, error } = useRead('GET /v1/channels', {}, { enabled: mayNot === undefined })
   return (
     <section className="card" aria-labelledby="channels">
       <header>
         <h2 id="channels">Notification channels</h2>
       </header>
       <div className="body stack">
+        {mayNot !== undefined && <Notice title="Channels are for admins">{mayNot}</Notice>}
         <Trouble error={data === undefined ? error : undefined} />
         {data?.channels.length === 0 && (
           <p className="second">None yet: nobody is told of a revert. Make one with POST /v1/channels.</p>
