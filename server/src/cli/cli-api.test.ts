@@ -165,3 +165,14 @@ test('channels are made, listed and removed, and an incident is taken up', async
   expect((await switchback('incident', 'ack', incidents[0].id)).code).toBe(1)
   expect(await output('channel', 'remove', '#oncall')).toBe('removed: #oncall\n')
 })
+
+test('a runbook, a report, texts and figures are told', async () => {
+  expect(await output('runbook', 'acked')).toMatch(/^# Runbook: Test of acked\n/)
+  const { incidents } = JSON.parse(await output('incidents', '--migration', 'acked', '--json'))
+  const [{ id }] = incidents
+  expect(await output('incident', 'report', id)).toMatch(/^# acked reverted from ramp: empty bios\n/)
+  expect(await output('incident', 'texts', id)).toMatch(/^investigating\n/)
+  expect(await output('stats')).toMatch(/^success +0%: 0 completed/)
+  expect(await switchback('rate', 'acked', '--score', '5')).toMatchObject({ code: 1 })
+  expect(await switchback('runbook', 'nothing')).toMatchObject({ code: 1 })
+})

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
+import { addDrift } from './drift-command.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
@@ -9,6 +10,7 @@ import { addNotifyCommands } from './notify-commands.ts'
 import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
+import { addReviewCommands } from './review-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
 
@@ -59,9 +61,12 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
   addAlertCommands(program, terminal)
-  addNotifyCommands(program, terminal)
+  addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
+  addDrift(program, terminal, (exit) => {
+    code = exit
+  })
   addPlan(program, terminal)
   addDryRun(program, terminal, (exit) => {
     code = exit

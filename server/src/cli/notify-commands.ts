@@ -46,8 +46,8 @@ interface ChannelOptions {
   readonly migration?: string[]
 }
 
-/** Adds the commands about who is told. */
-export function addNotifyCommands(program: Command, terminal: Terminal): void {
+/** Adds the commands about who is told; answers with the group of those about one incident. */
+export function addNotifyCommands(program: Command, terminal: Terminal): Command {
   const channel = program.command('channel').description('where notices go')
   const pathOf = (name: string, rest = ''): string => `/v1/channels/${encodeURIComponent(name)}${rest}`
   remote<ChannelOptions>(
@@ -139,4 +139,5 @@ export function addNotifyCommands(program: Command, terminal: Terminal): void {
       show(answer, () => `taken up by ${answer.ackedBy ?? 'you'}: ${id}`)
     },
   )
+  return incident
 }

@@ -102,6 +102,25 @@ export interface NotificationView {
   readonly error?: string
 }
 
+export interface StatsView {
+  readonly migrations: {
+    readonly total: number
+    readonly completed: number
+    readonly underWay: number
+    readonly reverted: number
+    readonly successRate?: number
+  }
+  readonly reverts: {
+    readonly total: number
+    readonly refused: number
+    readonly timeToRollback?: { readonly p50: number; readonly p99: number; readonly max: number }
+    readonly verified: { readonly verified: number; readonly failed: number }
+  }
+  readonly downtime: { readonly served: number; readonly failed: number }
+  readonly corruptionIncidents: number
+  readonly satisfaction: { readonly answers: number; readonly mean?: number }
+}
+
 export interface EventView {
   readonly revision: number
   readonly at: Time

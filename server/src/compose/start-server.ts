@@ -24,6 +24,7 @@ import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
 import { askSns } from '../receivers/ask-sns.ts'
 import { createReceivers } from '../receivers/receivers.ts'
+import { createFailures } from '../review/failures.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import { loadSecretKey } from '../secrets/secret-key.ts'
 import { createSources } from '../sources/sources.ts'
@@ -47,6 +48,7 @@ export interface RunningServer {
 /** How long the targets are waited for before instances are let in. */
 const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
+const FAILURES_MS = 10_000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
 /** A fleet that comes back knocks all at once; the system may allow less. */
@@ -89,13 +91,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     shutdown.add('targets', () => targets.close())
     let push: Push | undefined
-    const { phases, engine } = composeWork({
+    const { phases, engine, repairs } = composeWork({
       db,
       clock,
       newId,
       fleet,
       reverts: incidents,
       targets,
+      timing: config.timing,
       announce,
       holds: (migration) => signals?.monitor.holds(migration) ?? [],
       onWorkProgress: (work, progress) => push?.progress({ ...work, progress }),
@@ -108,9 +111,17 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       shutdown,
     )
     const { monitor, exchange } = signals
+    const failures = createFailures({
+      db,
+      phases,
+      onFault: (error) => log.warn({ err: error }, 'failures could not be counted'),
+      intervalMs: FAILURES_MS,
+    })
+    shutdown.add('failures', () => failures.stop())
     const telemetry = (batch: Telemetry): void => {
       metrics.telemetry(batch)
       exchange.record(batch)
+      failures.record(batch)
     }
     const inbox = createAlertInbox({
       db,
@@ -153,9 +164,11 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       inbox,
       replay: createReplay({ db, clock, newId, inbox, sources }),
       sources,
+      repairs,
       channels,
       snapshots,
       works: (migration) => worksOf(db, migration),
+      schemaOf: (definition) => targets.executionFor(definition),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
@@ -204,6 +217,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     await once(httpServer, 'listening')
     inbox.start()
     notifier.start()
+    failures.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

@@ -11,12 +11,15 @@ import type { Incidents } from '../incidents/incidents.ts'
 import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
 import { channelRoutes } from '../notifications/channel-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import type { ReviewRoutesDeps } from '../review/review-routes.ts'
+import { reviewRoutes } from '../review/review-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type DriftRoutesDeps, driftRoutes } from './drift-routes.ts'
 import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
@@ -25,11 +28,13 @@ import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
 export interface ApiDeps
-  extends MigrationRoutesDeps,
+  extends DriftRoutesDeps,
+    MigrationRoutesDeps,
     AlertRoutesDeps,
     FailedRowRoutesDeps,
     FlagRoutesDeps,
     ChannelRoutesDeps,
+    ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
@@ -46,6 +51,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...failedRowRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
+  ...driftRoutes(deps),
   ...flagRoutes(deps),
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),
@@ -55,5 +61,6 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
   ...channelRoutes(deps),
+  ...reviewRoutes(deps),
   ...pollingRoutes(deps),
 ]

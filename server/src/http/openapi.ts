@@ -71,7 +71,9 @@ export function openApiDocument(
       .map((status) => [String(status), { description: MEANING[status] ?? 'A problem.', content: problem }])
     const content =
       route.response === undefined
-        ? {}
+        ? route.produces === undefined
+          ? {}
+          : { content: { [route.produces]: { schema: { type: 'string' as const } } } }
         : { content: { 'application/json': { schema: schemas.of(route.response, 'output') } } }
     registry.registerPath({
       method: route.method,
