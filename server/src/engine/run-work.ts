@@ -73,24 +73,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         report({ stage: 'starting' })
         await execution.prepare(work.migration)
         if (reliesOnDrain(kind)) await drainAndPass(started.migration, execution, both, report)
-        const order: WorkOrder = {
-          definition: migration.definition,
-          sql: migration.sql,
-          epoch,
-          signal: both,
-          report,
-          heldBackBy: () => now.heldBackBy,
-          throttle: () => now.throttle,
-          committing: async () => {
-            both.throwIfAborted()
-            const asked = await phases.command(
-              work.migration,
-              { type: 'work-committing', kind, epoch },
-              ENGINE,
-            )
-            if (!asked.ok) throw new Error(asked.refusal.message)
-          },
-        }
+        const order = orderOf(migration, work, now, both, report)
         const outcome = await execution.run(kind, order)
         await report.settled()
         await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
@@ -110,8 +93,35 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
       }
       return true
     })
+    if (done === undefined && work.kind === 'backfill') {
+      // Another process leads it; ranges of it may be had for the asking.
+      await execution.assist(orderOf(migration, work, now, signal, () => {})).catch((error: unknown) => {
+        if (!signal.aborted) throw error
+      })
+    }
     return done === true
   }
+
+  const orderOf = (
+    { definition, sql }: StoredMigration,
+    { migration, kind, epoch }: WorkId,
+    now: Pick<Running, 'heldBackBy' | 'throttle'>,
+    signal: AbortSignal,
+    report: WorkOrder['report'],
+  ): WorkOrder => ({
+    definition,
+    sql,
+    epoch,
+    signal,
+    report,
+    heldBackBy: () => now.heldBackBy,
+    throttle: () => now.throttle,
+    committing: async () => {
+      signal.throwIfAborted()
+      const asked = await phases.command(migration, { type: 'work-committing', kind, epoch }, ENGINE)
+      if (!asked.ok) throw new Error(asked.refusal.message)
+    },
+  })
 
   /** I3: nothing of an older epoch is in flight; proven by the acks of the living and by the fence for the rest. */
   async function drainAndPass(

@@ -87,5 +87,7 @@ export interface Execution {
    *  somebody else holds it. Aborts `signal` when the lock's connection breaks. */
   exclusively<T>(migration: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined>
   run(kind: WorkKind, order: WorkOrder): Promise<WorkOutcome>
+  /** Copies ranges of a backfill that another process runs; false where it has none to hand out. */
+  assist(order: WorkOrder): Promise<boolean>
   end(): Promise<void>
 }
