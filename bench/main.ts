@@ -22,6 +22,7 @@ const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   backfill: () => import('./suites/backfill.ts'),
   gate: () => import('./suites/gate.ts'),
   lint: () => import('./suites/lint.ts'),
+  revert: () => import('./suites/revert.ts'),
   router: () => import('./suites/router.ts'),
   transaction: () => import('./suites/transaction.ts'),
   verify: () => import('./suites/verify.ts'),

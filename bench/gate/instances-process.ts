@@ -1,17 +1,21 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { FromInstances, InstancesSettings } from './messages.ts'
+import type { FromInstances, InstancesSettings, ToInstances } from './messages.ts'
 
 type Of<Type extends FromInstances['type']> = Extract<FromInstances, { type: Type }>
 
 export interface InstancesProcess {
   readonly pid: number
   readonly joined: Promise<void>
+  /** When the first instance had acked this epoch. */
+  first(epoch: number): Promise<number>
   /** When the last instance had acked this epoch. */
   epoch(epoch: number): Promise<number>
   /** When each instance was back after the next loss of the server. */
   back(): Promise<readonly number[]>
+  /** Sets what every instance writes; resolves to the time of the first failing call where they fail. */
+  traffic(perSecond: number, fails: boolean): Promise<number | undefined>
   end(): Promise<void>
 }
 
@@ -46,12 +50,18 @@ export function startInstances(settings: InstancesSettings): InstancesProcess {
   return {
     pid: child.pid ?? 0,
     joined,
+    first: async (epoch) => (await next('first', (message) => message.epoch === epoch)).at,
     epoch: async (epoch) => (await next('epoch', (message) => message.epoch === epoch)).at,
     back: async () => (await next('back')).times,
+    traffic: async (perSecond, fails) => {
+      const failed = fails ? next('failed') : undefined
+      child.send({ type: 'traffic', perSecond, fails } satisfies ToInstances)
+      return (await failed)?.at
+    },
     end: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
       const exited = once(child, 'exit')
-      child.send({ type: 'end' })
+      child.send({ type: 'end' } satisfies ToInstances)
       await exited
     },
   }

@@ -1,5 +1,6 @@
 import type { MigrationDefinition } from './definition.ts'
 import type { Path } from './phases.ts'
+import { type Routing, WRITE_ROUTES } from './routing.ts'
 import type { MigrationState } from './state.ts'
 import { currentRouting } from './state.ts'
 import type { MigrationConfig } from './wire.ts'
@@ -12,9 +13,15 @@ import type { MigrationConfig } from './wire.ts'
  */
 export const guardedPaths = (state: MigrationState): readonly Path[] => currentRouting('', state).asks ?? []
 
+/** Where triggers carry writes along, an instance writes one path alone: that which leads. */
+export const toldRouting = (
+  { writes }: Partial<Pick<MigrationDefinition, 'writes'>>,
+  routing: Routing,
+): Routing => (writes !== 'trigger' ? routing : { ...routing, write: WRITE_ROUTES[routing.write].leader })
+
 /** What instances are told of a migration. */
 export function configOf(definition: MigrationDefinition, state: MigrationState): MigrationConfig {
-  const routing = currentRouting(definition.id, state)
+  const routing = toldRouting(definition, currentRouting(definition.id, state))
   const { alias } = definition.flags
   return {
     id: definition.id,

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { afterRevertSchema, checkSchema } from './check-schema.ts'
 import { throttleSchema } from './throttle.ts'
+import { toleranceSchema } from './tolerance-schema.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
 
@@ -45,6 +47,12 @@ export const copySchema = z
     reverse: expressions
       .optional()
       .describe('Column of the old table → SQL expression over the new table, where it cannot be derived'),
+    compare: z
+      .record(z.string(), toleranceSchema)
+      .optional()
+      .describe(
+        'Column of the new table → what still counts as equal when both paths are compared; exact where not named',
+      ),
     chunk: z
       .strictObject({
         target: durationSchema.default(500),
@@ -59,6 +67,18 @@ export const copySchema = z
       ),
     throttle: throttleSchema.prefault({}),
   })
+  .refine(({ compare = {}, columns }) => Object.keys(compare).every((name) => name in columns), {
+    path: ['compare'],
+    message: 'names a column that copy.columns does not have',
+  })
+  .refine(
+    ({ compare = {}, toTarget }) =>
+      toTarget === undefined || Object.values(compare).every((one) => one === 'json'),
+    {
+      path: ['compare'],
+      message: 'across databases checksums are compared: only "json" can be tolerated there',
+    },
+  )
   .describe('One mapping serves backfill, verification, repair and the way back')
 
 /** How statements of `expand.sql`, `rollback.sql` and `contract.sql` are run; the server's own settings where left out. */
@@ -89,20 +109,6 @@ export const rolloutStepSchema = z.union(
   },
 )
 
-export const checkSchema = z.union(
-  [
-    z.strictObject({ name: z.string().optional(), sql: z.string().min(1) }),
-    z.strictObject({
-      name: z.string().optional(),
-      http: z.url(),
-      expect: z.int().min(100).max(599).default(200),
-    }),
-  ],
-  {
-    error: 'expected { sql: <statement that returns true> } or { http: <url>, expect: <status> }',
-  },
-)
-
 export const definitionSchema = z
   .strictObject({
     id: migrationIdSchema,
@@ -113,7 +119,14 @@ export const definitionSchema = z
     owner: z
       .strictObject({
         team: z.string().min(1),
-        contacts: z.array(z.string().min(1)).default([]),
+        contacts: z
+          .array(z.string().min(1).max(320))
+          .max(20)
+          .default([])
+          .describe('Called one after the other until somebody acknowledges: names of channels, or mailto:'),
+        escalateAfter: durationSchema
+          .default(300_000)
+          .describe('How long each contact is waited for before the next is called'),
       })
       .optional(),
     apps: z
@@ -121,6 +134,12 @@ export const definitionSchema = z
       .default([])
       .describe('Applications whose every instance must have handlers for this migration'),
     copy: copySchema.optional(),
+    writes: z
+      .enum(['sdk', 'trigger'])
+      .default('sdk')
+      .describe(
+        'Who keeps both paths current from dual-write to promoted: the SDK, which writes both, or triggers, which carry every write of either table to the other, whoever makes it',
+      ),
     ddl: ddlSchema.prefault({}),
     fence: z.boolean().default(true),
     rollout: z
@@ -143,7 +162,8 @@ export const definitionSchema = z
         archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),
       })
       .prefault({}),
-    checks: z.array(checkSchema).default([]),
+    checks: z.array(checkSchema).default([]).describe('Critical flows; run after a revert'),
+    afterRevert: afterRevertSchema.optional(),
     flags: z.strictObject({ alias: z.string().min(1).max(100).optional() }).prefault({}),
     autopilot: z.boolean().default(false).describe('Advance by itself whenever the gate is open'),
     dependsOn: z.array(migrationIdSchema).default([]),
@@ -151,6 +171,10 @@ export const definitionSchema = z
   .refine((definition) => definition.copy?.toTarget !== definition.target, {
     path: ['copy', 'toTarget'],
     message: 'names the same database as target: leave it out',
+  })
+  .refine(({ writes, copy }) => writes === 'sdk' || (copy !== undefined && copy.toTarget === undefined), {
+    path: ['writes'],
+    message: 'triggers are generated from copy, between two tables of one database: toTarget needs "sdk"',
   })
   .refine((definition) => definition.copy === undefined || 'share' in lastStep(definition.rollout), {
     path: ['rollout'],
@@ -171,7 +195,6 @@ function climbs(steps: readonly Step[]): boolean {
 export type MigrationDefinition = z.output<typeof definitionSchema>
 export type CopyMapping = z.output<typeof copySchema>
 export type RolloutStep = z.output<typeof rolloutStepSchema>
-export type Check = z.output<typeof checkSchema>
 
 /** The SQL files of a migration folder. */
 export interface MigrationSql {

@@ -4,7 +4,7 @@ import type { Blocker } from './gate.ts'
 import type { Path, Phase, WorkKind } from './phases.ts'
 import type { Refusal } from './refusal.ts'
 import type { ReadVariant, WriteVariant } from './routing.ts'
-import type { MigrationState, Millis } from './state.ts'
+import type { Compared, MigrationState, Millis } from './state.ts'
 import type { ThrottleChange } from './throttle.ts'
 
 /** Why a revert was asked for. Automatic ones never go where a person has to decide. */
@@ -84,6 +84,7 @@ export type MigrationEvent =
       readonly epoch: number
       /** For verification: keys that still differ. */
       readonly divergences?: number
+      readonly compared?: Compared
     }
   | {
       readonly type: 'work-failed'

@@ -1,4 +1,5 @@
 import { conflictsWith } from './compatibility.ts'
+import { toldRouting } from './config.ts'
 import type { MigrationDefinition } from './definition.ts'
 import type { InstanceFacts } from './fleet.ts'
 import { isLive, stragglerOf } from './fleet.ts'
@@ -238,7 +239,7 @@ function fleetBlockers(
   facts: GateFacts,
 ): Blocker[] {
   const routing = routingAfter(definition, state, next)
-  const needed = usedPaths(routing)
+  const needed = usedPaths(toldRouting(definition, routing))
   const blockers: Blocker[] = []
   for (const instance of facts.instances) {
     const named = definition.apps.includes(instance.app)

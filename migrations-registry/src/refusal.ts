@@ -20,6 +20,7 @@ export const REFUSAL_CODES = [
   'run-over',
   'revert-not-safe',
   'definition-in-use',
+  'mapping-not-invertible',
   'unknown-migration',
   'epoch-known',
 ] as const

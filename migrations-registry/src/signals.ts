@@ -16,6 +16,8 @@ export interface Signal {
   readonly startedAt: Millis
   readonly receivedAt: Millis
   readonly summary?: string
+  /** Where the alert is shown in the system that sent it. */
+  readonly link?: string
   readonly migration?: string
   readonly epoch?: number
   readonly path?: Path

@@ -9,6 +9,16 @@ export type Millis = number
 
 export type WorkStatus = 'pending' | 'running' | 'done' | 'failed'
 
+/** What a verification found. */
+export interface Compared {
+  /** Rows that were compared. */
+  readonly rows: number
+  /** Keys that differed under their lock; the most of them are repaired. */
+  readonly differing: number
+  /** Keys that still differ after repair. */
+  readonly left: number
+}
+
 /** Database work that the present phase asks of the engine. The engine derives what to do from here. */
 export interface Work {
   readonly kind: WorkKind
@@ -18,6 +28,8 @@ export interface Work {
   readonly error?: string
   /** Contract only: what goes is being dropped; from here it can be finished or restored, not called off. */
   readonly committing?: boolean
+  /** Verification and reverse backfill, once they have ended. */
+  readonly compared?: Compared
 }
 
 export interface Latch {

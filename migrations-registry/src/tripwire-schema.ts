@@ -104,6 +104,24 @@ export const silenceTripwireSchema = z.strictObject({
   do: action,
 })
 
+/** A limit of keys, or a share of the rows that were compared. */
+const keysAbove = z
+  .union([percentSchema, z.int().min(0)], {
+    error: 'expected a number of keys (0 for none) or a share of the rows ("0.1%")',
+  })
+  .default(0)
+
+export const verificationTripwireSchema = z.strictObject({
+  watch: z
+    .enum(['verification', 'divergence'])
+    .describe(
+      'verification: keys that still differ after repair; divergence: keys that differed at all, repaired or not',
+    ),
+  above: keysAbove.describe('Below 1 it is a share of the rows compared, otherwise a number of keys'),
+  dryRun,
+  do: action,
+})
+
 export const alertTripwireSchema = z.strictObject({
   watch: z.literal('alert'),
   match: z.record(z.string(), z.string()).default({}),
@@ -115,6 +133,7 @@ export const tripwireSchema = z.discriminatedUnion('watch', [
   measuredTripwireSchema,
   databaseTripwireSchema,
   silenceTripwireSchema,
+  verificationTripwireSchema,
   alertTripwireSchema,
 ])
 
@@ -122,7 +141,11 @@ export type Tripwire = z.output<typeof tripwireSchema>
 export type MeasuredTripwire = z.output<typeof measuredTripwireSchema>
 export type DatabaseTripwire = z.output<typeof databaseTripwireSchema>
 export type DatabaseSignal = (typeof DATABASE_SIGNALS)[number]
+export type VerificationTripwire = z.output<typeof verificationTripwireSchema>
 export type AlertTripwire = z.output<typeof alertTripwireSchema>
+
+export const isOfVerification = (tripwire: Tripwire): tripwire is VerificationTripwire =>
+  tripwire.watch === 'verification' || tripwire.watch === 'divergence'
 
 /** Tripwires that hold where the definition names none. */
 export const DEFAULT_TRIPWIRES: readonly Tripwire[] = z.array(tripwireSchema).parse([
@@ -135,6 +158,10 @@ export const DEFAULT_TRIPWIRES: readonly Tripwire[] = z.array(tripwireSchema).pa
 ])
 
 const percent = (ratio: number): string => `${Number((ratio * 100).toFixed(3))}%`
+
+/** A limit of keys as a person reads it. */
+export const keysText = (above: number): string =>
+  above > 0 && above < 1 ? `${percent(above)} of the rows` : `${above} keys`
 
 /** A limit of a tripwire as a person reads it. */
 export function limitText({ watch, above: limit }: Pick<MeasuredTripwire, 'watch' | 'above'>): string {
@@ -153,6 +180,9 @@ export function nameOf(tripwire: Tripwire): string {
     }
     case 'telemetry':
       return `telemetry missing for ${tripwire.missing / 1000}s`
+    case 'verification':
+    case 'divergence':
+      return `${tripwire.watch} above ${keysText(tripwire.above)}`
     case 'database':
       return `${tripwire.signal} above ${tripwire.above}${tripwire.for === 1 ? '' : ` for ${tripwire.for} readings`}`
     default: {

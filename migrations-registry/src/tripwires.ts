@@ -1,11 +1,12 @@
 import { type MigrationDefinition, tripwiresOf } from './definition.ts'
 import { judgeDatabase } from './judge-database.ts'
 import { judgeMeasured } from './judge-measured.ts'
+import { judgeVerification } from './judge-verification.ts'
 import type { Path } from './phases.ts'
 import { READ_ROUTES, type Routing, WRITE_ROUTES } from './routing.ts'
 import { currentRouting, type MigrationState, type Millis } from './state.ts'
 import type { Tripwire } from './tripwire-schema.ts'
-import { nameOf } from './tripwire-schema.ts'
+import { isOfVerification, nameOf } from './tripwire-schema.ts'
 import { formatDuration } from './units.ts'
 import type { Judgement, TripwireFacts } from './verdict.ts'
 import type { OperationKind } from './windows.ts'
@@ -50,6 +51,7 @@ function judge(
   facts: TripwireFacts,
 ): Judgement {
   if (tripwire.watch === 'database') return judgeDatabase(tripwire, facts.database[tripwire.signal] ?? [])
+  if (isOfVerification(tripwire)) return judgeVerification(tripwire, state)
   const routing = currentRouting(definition.id, state)
   if (tripwire.watch === 'telemetry') return judgeSilence(tripwire.missing, routing, state, facts)
   const running = operationsOn(routing, tripwire.path)

@@ -59,14 +59,19 @@ export function finishWork(state: MigrationState, event: WorkEvent, context: Tra
         work: { ...work, status: 'failed', error: event.error },
       })
     case 'work-done':
-      return done(state, work, event.divergences ?? 0, context)
+      return done(
+        state,
+        event.compared === undefined ? work : { ...work, compared: event.compared },
+        event,
+        context,
+      )
   }
 }
 
 function done(
   state: MigrationState,
   work: Work,
-  divergences: number,
+  { divergences = 0 }: Extract<WorkEvent, { type: 'work-done' }>,
   context: TransitionContext,
 ): Transition {
   const finished: MigrationState = {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { PHASES, type Phase } from '@switchback/migrations-registry'
 import { freePort, type SpawnedProcess, spawnNode, waitFor } from '@switchback/test/support'
 
 const MAIN = fileURLToPath(new URL('../../server/dist/main.js', import.meta.url))
@@ -84,17 +85,29 @@ export async function tokenOf(service: Service, role: string): Promise<string> {
 
 interface View {
   readonly state: { readonly phase: string; readonly epoch: number }
+  readonly gate: {
+    readonly next: { readonly to?: Phase }
+    readonly open: boolean
+    readonly blockers: readonly { readonly message: string }[]
+  }
 }
 
 /** Advances until the migration stands at `phase`; each gate is given time to open. */
-export async function advanceTo(service: Service, phase: string): Promise<void> {
+export async function advanceTo(service: Service, phase: Phase, id = 'user-profiles'): Promise<void> {
+  let stands = ''
   await waitFor(
     async () => {
-      const { body } = await service.call<View>('GET', '/v1/migrations/user-profiles')
+      const { body } = await service.call<View>('GET', `/v1/migrations/${id}`)
       if (body.state.phase === phase) return true
-      await service.call('POST', '/v1/migrations/user-profiles/advance', {})
+      stands = [body.state.phase, ...body.gate.blockers.map(({ message }) => message)].join(': ')
+      // The gate is asked after the state: work may have ended in between, and the step be the one after `phase`.
+      const { open, next } = body.gate
+      const beyond = next.to !== undefined && PHASES.indexOf(next.to) > PHASES.indexOf(phase)
+      if (open && !beyond) await service.call('POST', `/v1/migrations/${id}/advance`, {})
       return false
     },
-    { what: `the migration to stand at ${phase}` },
-  )
+    { what: `the migration to stand at ${phase}`, timeoutMs: 40_000 },
+  ).catch((cause: unknown) => {
+    throw new Error(`it stands at ${stands}`, { cause })
+  })
 }

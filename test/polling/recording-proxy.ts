@@ -17,6 +17,8 @@ export interface RecordingProxy {
   upgrades: number
   /** Lets websockets through; refuses them with 403 otherwise, as a firewall does. */
   websockets: boolean
+  /** Whether a server is behind it: answers everything with 503 otherwise, as a load balancer does. */
+  serverIsThere: boolean
   /** Breaks requests that the server would hold back. */
   breaksHeld: boolean
   /** Cuts every connection and refuses new ones, until `start`. */
@@ -37,6 +39,7 @@ export async function startProxy(target: string): Promise<RecordingProxy> {
     seen: [],
     upgrades: 0,
     websockets: true,
+    serverIsThere: true,
     breaksHeld: false,
     start: async () => {
       server = createServer((request, response) => {
@@ -48,6 +51,11 @@ export async function startProxy(target: string): Promise<RecordingProxy> {
           status: undefined,
         }
         proxy.seen.push(seen)
+        if (!proxy.serverIsThere) {
+          seen.status = 503
+          response.writeHead(503).end()
+          return
+        }
         if (proxy.breaksHeld && path.includes('wait=')) {
           response.destroy()
           return
@@ -73,6 +81,10 @@ export async function startProxy(target: string): Promise<RecordingProxy> {
         proxy.upgrades++
         if (!proxy.websockets) {
           socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+          return
+        }
+        if (!proxy.serverIsThere) {
+          socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
           return
         }
         const on = connect(Number(to.port), to.hostname, () => {

@@ -136,6 +136,26 @@ describe('a write in transaction mode', () => {
     expect(await tables(db.pool)).toEqual({ old: { a: 'x' }, new: {} })
   })
 
+  it('fails too where the other path was queued by a write that it has waited for, and cannot see', async () => {
+    const { migration } = routed(db.pool, configOf(1, 'dual-new'), {
+      port: { isolation: 'repeatable read' },
+      write: { old: fails('down'), new: saveNew },
+    })
+    const earlier = await db.pool.connect()
+    await earlier.query("begin; select switchback.lock_key('user-profiles', 'a')")
+    const written = migration.write('a', 'y')
+    await waitFor(async () => {
+      const { rows } = await db.pool.query(
+        "select 1 from pg_locks where locktype = 'advisory' and not granted",
+      )
+      return rows.length > 0
+    })
+    await earlier.query("select switchback.queue_repair('user-profiles', 'a', 'new', 1, 'down'); commit")
+    earlier.release()
+    await expect(written).rejects.toMatchObject({ code: 'repair-conflict', retryable: true })
+    expect(await tables(db.pool)).toEqual({ old: {}, new: {} })
+  })
+
   it('is refused when a handler hides a failed statement, since COMMIT would roll back', async () => {
     const hides: typeof saveNew = async (_, tx) => tx.query('select 1 / 0').catch(() => undefined)
     const { migration } = routed(db.pool, configOf(1, 'dual-old'), { write: { old: saveOld, new: hides } })
@@ -227,7 +247,7 @@ describe('a write of an epoch that has passed', () => {
       write: { old, new: saveNew },
       newer: (of) => {
         // Nothing of the old epoch is in flight while it is waited for.
-        expect(of.ledger.idle).toBe(true)
+        expect(of.ledger.position(0)).toEqual({ applied: 4, drained: 4 })
         of.apply(configOf(5, 'dual-old', 'old', fenced))
         return true
       },
@@ -258,6 +278,19 @@ describe('a write of an epoch that has passed', () => {
       },
     })
     await expect(migration.write('a', 'x')).rejects.toBeInstanceOf(StaleEpochError)
+  })
+
+  it('is waited for between its attempts when the client closes', async () => {
+    const idle: boolean[] = []
+    const { migration, runtime } = routed(db.pool, configOf(4, 'old', 'old', fenced), {
+      newer: (of) => {
+        idle.push(of.ledger.idle)
+        of.apply(configOf(5, 'dual-old', 'old', fenced))
+        return true
+      },
+    })
+    await migration.write('a', 'x')
+    expect([...idle, runtime.ledger.idle]).toEqual([false, true])
   })
 
   it('takes a transaction of several operations with it, which runs again as a whole', async () => {

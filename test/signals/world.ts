@@ -72,6 +72,8 @@ export interface World {
   readonly environment: Record<string, string | undefined>
   /** Another process on the same store. */
   another(): Promise<Service>
+  /** A server on the port of one that is gone. */
+  restart(port: number): Promise<Service>
   register(id: string, yaml?: string, sql?: Record<string, string>): Promise<void>
   advanceTo(id: string, phase: string): Promise<void>
   view(id: string): Promise<View>
@@ -98,6 +100,9 @@ export interface Application {
   pace(perSecond: number): void
 }
 
+/** Operations are made to fail, by the hundred. */
+const SILENT = { info: () => {}, warn: () => {}, error: () => {} }
+
 const pathOf = (): PathBehaviour => ({ fails: 0, ms: 0 })
 
 /** A server on a store and a target of its own. */
@@ -114,8 +119,8 @@ export async function openWorld(more: Record<string, string | undefined> = {}): 
   await target.pool.query(`create table users (id text primary key, bio text);
     insert into users select 'u' || i, 'bio ' || i from generate_series(1, 500) i`)
   const environment = { DATABASE_URL: store.url, TARGET_MAIN_URL: target.url, ...more }
-  const start = async (): Promise<Service> => {
-    const started = await startService(environment)
+  const start = async (port?: number): Promise<Service> => {
+    const started = await startService(environment, port)
     onClose(() => started.process.kill('SIGTERM'))
     return started
   }
@@ -137,7 +142,8 @@ export async function openWorld(more: Record<string, string | undefined> = {}): 
     store,
     target,
     environment,
-    another: start,
+    another: () => start(),
+    restart: start,
     onClose,
     close,
     until,
@@ -174,7 +180,14 @@ export async function openWorld(more: Record<string, string | undefined> = {}): 
     },
     application: async (id, { at = service, perSecond = 200 } = {}) => {
       token ??= await tokenOf(service, 'sdk')
-      const client = await connect({ url: at.url, token, app: 'app', version: '1', closeTimeout: 0 })
+      const client = await connect({
+        url: at.url,
+        token,
+        app: 'app',
+        version: '1',
+        closeTimeout: 0,
+        log: SILENT,
+      })
       const behaviour: Behaviour = {
         read: { old: pathOf(), new: pathOf() },
         write: { old: pathOf(), new: pathOf() },

@@ -1,4 +1,5 @@
 export { freePort } from './free-port.ts'
+export { pgbenchBinary } from './pgbench-binary.ts'
 export { type RedisServer, redisServer } from './redis-server.ts'
 export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from './spawn-node.ts'
 export { type TcpProxy, tcpProxy } from './tcp-proxy.ts'

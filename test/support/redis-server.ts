@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Binary } from './debian-packages.ts'
 import { freePort } from './free-port.ts'
-import { type RedisBinary, redisBinary } from './redis-binary.ts'
+import { redisBinary } from './redis-binary.ts'
 import { type SpawnedProcess, spawnProcess } from './spawn-node.ts'
 import { watchdog } from './watchdog.ts'
 
@@ -23,7 +24,7 @@ export interface RedisServer {
  * describe.skipIf(!redis)('with Redis', () => { … })
  */
 export async function redisServer(): Promise<RedisServer | undefined> {
-  let binary: RedisBinary
+  let binary: Binary
   try {
     binary = await redisBinary()
   } catch (error) {

@@ -2,16 +2,17 @@ import { SIGNAL_REASONS } from '@switchback/migrations-registry'
 import { z } from 'zod'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
-import { authorizeScope } from '../http/authenticate.ts'
+import { authorizeScope, authorizeUnscoped } from '../http/authenticate.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { Immutable, Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams, limit, path, time } from '../http/schemas.ts'
+import { alertmanagerSchema, signalsOfAlertmanager } from '../receivers/alertmanager.ts'
+import { plainAlertSchema, signalOfPlain } from '../receivers/plain.ts'
 import type { AlertInbox } from './alert-inbox.ts'
 import type { StoredAlert } from './alert-store.ts'
 import { findAlert, listAlerts } from './alert-store.ts'
-import { alertmanagerSchema, signalsOfAlertmanager } from './receive-alertmanager.ts'
-import { plainAlertSchema, signalOfPlain } from './receive-plain.ts'
+import type { Replay } from './dead-letters.ts'
 
 const action = z.enum(['revert', 'pause', 'notify', 'none'])
 
@@ -32,6 +33,7 @@ const signalSchema = z.object({
   status: z.enum(['firing', 'resolved']),
   labels: z.record(z.string(), z.string()),
   summary: z.string().optional(),
+  link: z.string().optional().describe('Where the alert is shown in the system that sent it'),
   startedAt: time,
   epoch: z.int().optional(),
   path: path.optional(),
@@ -46,13 +48,15 @@ const alertSchema = z
     id: z.string(),
     signal: signalSchema,
     receivedAt: time,
-    status: z.enum(['received', 'decided']),
+    status: z.enum(['received', 'decided', 'dead']),
     migration: z.string().optional(),
     action: action.optional().describe('What was done'),
     reason: z.enum(SIGNAL_REASONS).optional(),
     explanation: z.string().optional(),
     incident: z.string().optional(),
     duplicates: z.int().describe('How often the same delivery came again'),
+    attempts: z.int().describe('How often deciding about it failed'),
+    error: z.string().optional().describe('What failed last'),
     decidedAt: time.optional(),
   })
   .meta({ id: 'Alert' })
@@ -68,10 +72,11 @@ export interface AlertRoutesDeps {
   readonly clock: Clock
   readonly newId: NewId
   readonly inbox: Pick<AlertInbox, 'receive'>
+  readonly replay: Replay
 }
 
 /** Where alerts are delivered, and what came of them. */
-export function alertRoutes({ db, clock, newId, inbox }: AlertRoutesDeps): readonly Route[] {
+export function alertRoutes({ db, clock, newId, inbox, replay }: AlertRoutesDeps): readonly Route[] {
   const common = { tag: 'alerts' } as const
   const receiving = {
     ...common,
@@ -113,15 +118,17 @@ export function alertRoutes({ db, clock, newId, inbox }: AlertRoutesDeps): reado
       query: z.strictObject({
         migration: z.string().min(1).max(200).optional(),
         action: action.optional(),
+        status: z.enum(['received', 'decided', 'dead']).optional(),
         limit: limit(100),
       }),
       response: z.object({ alerts: z.array(alertSchema) }),
       handle: async ({ query }) => {
-        const { migration, action: done } = query
+        const { migration, action: done, status } = query
         const alerts = await listAlerts(db, {
           limit: query.limit,
           ...(migration === undefined ? {} : { migration }),
           ...(done === undefined ? {} : { action: done }),
+          ...(status === undefined ? {} : { status }),
         })
         return { body: { alerts: alerts.map(view) } }
       },
@@ -139,6 +146,21 @@ export function alertRoutes({ db, clock, newId, inbox }: AlertRoutesDeps): reado
         const alert = await findAlert(db, id)
         if (alert === undefined) throw new HttpProblem('unknown-alert', `There is no alert "${id}".`)
         return { body: view(alert) }
+      },
+    }),
+    route({
+      ...common,
+      method: 'post',
+      path: '/v1/alerts/{id}/replay',
+      permission: 'operate',
+      summary:
+        'Takes up a dead alert again: reads it anew where it could not be read, decides it anew elsewhere',
+      params: idParams,
+      response: receivedSchema,
+      problems: [404, 409, 422],
+      handle: async ({ params: { id } }, { principal }) => {
+        authorizeUnscoped(principal)
+        return { body: { accepted: await replay(id, principal.name) } }
       },
     }),
   ]

@@ -4,7 +4,8 @@ import type { Queryable } from '../db/db.ts'
 /** An alert as it was received, and what came of it. Times are Unix milliseconds. */
 export interface StoredAlert {
   readonly id: string
-  readonly status: 'received' | 'decided'
+  /** `dead`: nobody could decide or read it; kept to be replayed. */
+  readonly status: 'received' | 'decided' | 'dead'
   readonly signal: Signal
   readonly receivedAt: number
   readonly migration?: string
@@ -14,15 +15,22 @@ export interface StoredAlert {
   readonly incident?: string
   /** How often the same delivery came again. */
   readonly duplicates: number
+  /** How often deciding about it failed, and what failed last. */
+  readonly attempts: number
+  readonly error?: string
   readonly decidedAt?: number
 }
 
 export interface ReceivedAlert {
   readonly id: string
   readonly signal: Signal
-  /** Id of the sender's token. */
-  readonly token: string
-  readonly scope?: readonly string[]
+}
+
+/** Who delivered. */
+export interface Sender {
+  /** Id of the token or of the alert source. */
+  readonly id: string
+  readonly migrations?: readonly string[]
 }
 
 export interface Delivery {
@@ -44,55 +52,107 @@ export interface AlertOutcome {
   readonly incident?: string
 }
 
+/** What is inserted by one statement. */
+const AT_ONCE = 500
+
 /**
- * Keeps a delivery, in a statement of its own, before anything is made of it. The same key again counts as
- * a duplicate; if what it asked for was refused the first time and it still fires, it is decided anew.
+ * Keeps deliveries before anything is made of them. The same key again counts as a duplicate; if what it asked for
+ * was refused the first time, or could not be decided, and it still fires, it is decided anew.
  */
-export async function insertAlert(on: Queryable, alert: ReceivedAlert): Promise<Delivery> {
-  const { id, signal, token, scope } = alert
-  const { rows } = await on.query<{ id: string; duplicates: number }>(
-    `insert into alerts (id, source, dedup_key, token, received_at, signal, scope)
-     values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (source, dedup_key) do update
-       set duplicates = alerts.duplicates + 1,
-           status = case when alerts.reason = 'refused' then 'received' else alerts.status end
-     returning id, duplicates`,
-    [id, signal.source, signal.dedupKey, token, new Date(signal.receivedAt), signal, scope ?? null],
+export async function insertAlerts(
+  on: Queryable,
+  alerts: readonly ReceivedAlert[],
+  { id: token, migrations }: Sender,
+): Promise<readonly Delivery[]> {
+  const known = new Map<string, Delivery>()
+  // In the order of their keys, as everybody does, or two deliveries of the same alerts wait for each other.
+  const distinct = [...new Map(alerts.map((alert) => [keyOf(alert.signal), alert])).entries()].sort(
+    ([a], [b]) => (a < b ? -1 : 1),
   )
-  const row = rows[0]
-  if (row === undefined) throw new Error('the store kept no alert')
-  return { id: row.id, duplicate: row.duplicates > 0 }
+  for (let from = 0; from < distinct.length; from += AT_ONCE) {
+    const batch = distinct.slice(from, from + AT_ONCE).map(([, alert]) => alert)
+    const { rows } = await on.query<{ id: string; source: string; dedup_key: string; duplicates: number }>(
+      `insert into alerts (id, source, dedup_key, token, received_at, signal, scope)
+       select id, source, dedup_key, $5, to_timestamp(received / 1000.0), signal, $6
+       from unnest($1::text[], $2::text[], $3::float8[], $4::jsonb[], $7::text[])
+         as given (id, source, received, signal, dedup_key)
+       on conflict (source, dedup_key) do update
+         set duplicates = alerts.duplicates + 1,
+             status = case when alerts.reason = 'refused' or alerts.status = 'dead' and alerts.raw is null
+               then 'received' else alerts.status end,
+             attempts = case when alerts.status = 'dead' then 0 else alerts.attempts end, next_at = null
+       returning id, source, dedup_key, duplicates`,
+      [
+        batch.map(({ id }) => id),
+        batch.map(({ signal }) => signal.source),
+        batch.map(({ signal }) => signal.receivedAt),
+        batch.map(({ signal }) => JSON.stringify(signal)),
+        token,
+        migrations ?? null,
+        batch.map(({ signal }) => signal.dedupKey),
+      ],
+    )
+    for (const { id, source, dedup_key: dedupKey, duplicates } of rows) {
+      known.set(keyOf({ source, dedupKey }), { id, duplicate: duplicates > 0 })
+    }
+  }
+  return alerts.map(({ id, signal }) => {
+    const kept = known.get(keyOf(signal))
+    if (kept === undefined) throw new Error('the store kept no alert')
+    return { id: kept.id, duplicate: kept.duplicate || (kept.id !== id && alerts.length > distinct.length) }
+  })
 }
 
-/** The oldest alert that nobody else works on, locked until the transaction ends. */
-export async function claimAlert(tx: Queryable, except: readonly string[]): Promise<OpenAlert | undefined> {
-  const { rows } = await tx.query<{ id: string; signal: Signal; scope: readonly string[] | null }>(
-    `select id, signal, scope from alerts where status = 'received' and id <> all($1)
-     order by received_at, id limit 1 for update skip locked`,
-    [except],
-  )
-  const row = rows[0]
-  return row === undefined ? undefined : { id: row.id, signal: row.signal, scope: row.scope ?? undefined }
-}
+const keyOf = ({ source, dedupKey }: Pick<Signal, 'source' | 'dedupKey'>): string => `${source} ${dedupKey}`
 
-export async function saveOutcome(
+/** The oldest alerts that nobody else works on and that are due, locked until the transaction ends. */
+export async function claimAlerts(
   tx: Queryable,
-  id: string,
-  outcome: AlertOutcome,
-  at: number,
-): Promise<void> {
+  except: readonly string[],
+  now: number,
+  count: number,
+): Promise<readonly OpenAlert[]> {
+  const { rows } = await tx.query<{ id: string; signal: Signal; scope: readonly string[] | null }>(
+    `select id, signal, scope from alerts
+     where status = 'received' and id <> all($1) and (next_at is null or next_at <= $2)
+     order by received_at, id limit $3 for update skip locked`,
+    [except, new Date(now), count],
+  )
+  return rows.map(({ id, signal, scope }) => ({ id, signal, scope: scope ?? undefined }))
+}
+
+/** After this many failures an alert is dead; by then some ten minutes have passed. */
+const MAX_ATTEMPTS = 12
+const MAX_PAUSE_MS = 120_000
+
+/** Notes that deciding failed: a few times more at once, then after growing pauses, in the end not again by itself. */
+export async function noteFailure(on: Queryable, id: string, error: string, now: number): Promise<boolean> {
+  const { rows } = await on.query<{ status: string }>(
+    `update alerts set attempts = attempts + 1, error = $2,
+       next_at = case when attempts < 3 then null
+         else $3::timestamptz + least(power(2, attempts) * 1000, $4) * interval '1 millisecond' end,
+       status = case when attempts + 1 >= $5 then 'dead' else status end
+     where id = $1 and status = 'received' returning status`,
+    [id, error.slice(0, 1000), new Date(now), MAX_PAUSE_MS, MAX_ATTEMPTS],
+  )
+  return rows[0]?.status === 'dead'
+}
+
+export interface DecidedOutcome extends AlertOutcome {
+  readonly id: string
+  /** Unix milliseconds. */
+  readonly at: number
+}
+
+export async function saveOutcomes(tx: Queryable, outcomes: readonly DecidedOutcome[]): Promise<void> {
+  const rows = outcomes.map(({ at, ...outcome }) => ({ ...outcome, at: new Date(at) }))
   await tx.query(
-    `update alerts set status = 'decided', migration = $2, action = $3, reason = $4, explanation = $5,
-       incident = $6, decided_at = $7 where id = $1`,
-    [
-      id,
-      outcome.migration ?? null,
-      outcome.action,
-      outcome.reason,
-      outcome.explanation,
-      outcome.incident ?? null,
-      new Date(at),
-    ],
+    `update alerts a set status = 'decided', error = null, migration = o.migration, action = o.action,
+       reason = o.reason, explanation = o.explanation, incident = o.incident, decided_at = o.at
+     from jsonb_to_recordset($1) as o(id text, migration text, action text, reason text, explanation text,
+       incident text, at timestamptz)
+     where a.id = o.id`,
+    [JSON.stringify(rows)],
   )
 }
 
@@ -107,11 +167,13 @@ interface Row {
   readonly explanation: string | null
   readonly incident: string | null
   readonly duplicates: number
+  readonly attempts: number
+  readonly error: string | null
   readonly decided_at: Date | null
 }
 
-const COLUMNS =
-  'id, status, signal, received_at, migration, action, reason, explanation, incident, duplicates, decided_at'
+const COLUMNS = `id, status, signal, received_at, migration, action, reason, explanation, incident, duplicates,
+  attempts, error, decided_at`
 
 const toAlert = (row: Row): StoredAlert => ({
   id: row.id,
@@ -119,6 +181,8 @@ const toAlert = (row: Row): StoredAlert => ({
   signal: row.signal,
   receivedAt: row.received_at.getTime(),
   duplicates: row.duplicates,
+  attempts: row.attempts,
+  ...(row.error === null ? {} : { error: row.error }),
   ...(row.migration === null ? {} : { migration: row.migration }),
   ...(row.action === null ? {} : { action: row.action }),
   ...(row.reason === null ? {} : { reason: row.reason }),
@@ -130,6 +194,7 @@ const toAlert = (row: Row): StoredAlert => ({
 export interface AlertFilter {
   readonly migration?: string
   readonly action?: SignalAction
+  readonly status?: StoredAlert['status']
   readonly limit: number
 }
 
@@ -138,8 +203,9 @@ export async function listAlerts(on: Queryable, filter: AlertFilter): Promise<re
   const { rows } = await on.query<Row>(
     `select ${COLUMNS} from alerts
      where ($1::text is null or migration = $1) and ($2::text is null or action = $2)
-     order by received_at desc, id desc limit $3`,
-    [filter.migration ?? null, filter.action ?? null, filter.limit],
+       and ($3::text is null or status = $3)
+     order by received_at desc, id desc limit $4`,
+    [filter.migration ?? null, filter.action ?? null, filter.status ?? null, filter.limit],
   )
   return rows.map(toAlert)
 }

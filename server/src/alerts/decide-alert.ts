@@ -1,5 +1,13 @@
-import type { Signal, SignalAction } from '@switchback/migrations-registry'
-import { decideSignal, nameOf } from '@switchback/migrations-registry'
+import type { Signal, SignalAction, SignalDecision } from '@switchback/migrations-registry'
+import {
+  atLeast,
+  decideSignal,
+  latestExposed,
+  nameOf,
+  sharingTables,
+  tablesOf,
+  tripwiresOf,
+} from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
 import type { CommandResult, PhaseService, StoredMigration } from '../phases/phase-service.ts'
 import type { AlertOutcome, OpenAlert } from './alert-store.ts'
@@ -39,26 +47,72 @@ export async function decideAlert(deps: DecideDeps, alert: OpenAlert): Promise<r
     return [plain({ action: 'none', reason: 'no-migration', explanation }, clock())]
   }
   const all: DecidedAlert[] = []
-  for (const [index, migration] of migrations.entries()) {
-    all.push(await decideFor(deps, alert, migration, incidentOf(alert.id, index)))
+  for (const group of sharingTables(migrations)) {
+    const latest = latestExposed(group)
+    for (const migration of group) {
+      const incident = incidentOf(alert.id, migrations.indexOf(migration))
+      const isShared = group.length > 1
+      const shared: Shared = isShared ? { with: group, latest } : undefined
+      all.push(await decideFor(deps, alert, migration, incident, shared))
+      // Whose doing it was, a person has to find out before either goes on.
+      if (isShared && migration === latest) await pauseToo(deps, migration, group)
+    }
   }
   return all.sort((a, b) => WEIGHT[b.outcome.action] - WEIGHT[a.outcome.action])
+}
+
+/** Migrations on one table, of which an alert names none; the one that was exposed last is reverted. */
+type Shared =
+  | { readonly with: readonly StoredMigration[]; readonly latest: StoredMigration | undefined }
+  | undefined
+
+async function pauseToo(
+  { phases }: DecideDeps,
+  { definition: { id } }: StoredMigration,
+  group: readonly StoredMigration[],
+): Promise<void> {
+  const now = await phases.get(id)
+  if (now?.state.latch === undefined || now.state.paused) return
+  const others = group.map(({ definition }) => definition.id).filter((other) => other !== id)
+  const reason = `An alert that names none of ${[id, ...others].join(', ')} has reverted this one.`
+  await phases.command(id, { type: 'pause', reason }, ALERT)
+}
+
+/** What is decided where several share a table: only the one that was exposed last is reverted. */
+function amongShared(
+  decision: SignalDecision,
+  { definition: { id } }: StoredMigration,
+  shared: Shared,
+): SignalDecision {
+  if (shared === undefined || decision.action !== 'revert' || shared.latest?.definition.id === id) {
+    return decision
+  }
+  const others = shared.with.map(({ definition }) => definition.id).filter((other) => other !== id)
+  const latest = shared.latest?.definition.id
+  const why =
+    latest === undefined
+      ? 'one of them was reverted already'
+      : `${latest} was changed last and is reverted; this one is paused`
+  const explanation = `${decision.explanation} The alert names no migration, and ${others.join(', ')} uses the same table: ${why}.`
+  return { ...decision, action: 'pause', explanation }
 }
 
 async function decideFor(
   { phases, clock }: DecideDeps,
   alert: OpenAlert,
-  { definition, state }: StoredMigration,
+  stored: StoredMigration,
   incident: string,
+  shared?: Shared,
 ): Promise<DecidedAlert> {
   const { signal, scope } = alert
+  const { definition, state } = stored
   const migration = definition.id
   const decidedAt = clock()
   if (scope !== undefined && !scope.includes(migration)) {
     const explanation = `The sender's token is not for ${migration}.`
     return plain({ migration, action: 'none', reason: 'refused', explanation }, decidedAt)
   }
-  const decision = decideSignal(definition, state, signal)
+  const decision = amongShared(decideSignal(definition, state, signal), stored, shared)
   const { action, reason, explanation, tripwire } = decision
   if (action === 'none' || action === 'notify') {
     // A crash came between the revert and this note: the latch is this alert's own.
@@ -74,21 +128,20 @@ async function decideFor(
   const because = tripwire === undefined ? explanation : `${explanation} Tripwire: ${nameOf(tripwire)}.`
   const result: CommandResult =
     action === 'pause'
-      ? await phases.command(migration, { type: 'pause' }, ALERT)
+      ? await phases.command(migration, { type: 'pause', reason: because }, ALERT)
       : await phases.command(
           migration,
-          { type: 'revert', cause: causeOf(signal, explanation, incident) },
+          { type: 'revert', cause: causeOf(signal, explanation, incident), run: state.run },
           ALERT,
         )
   const committedAt = clock()
   if (!result.ok) {
-    const { code, message } = result.refusal
+    const { code, message, action: safeWay } = result.refusal
     // Somebody else's revert came first: that is what a latch is, not a refusal to be tried again.
-    const late = code === 'already-latched' ? 'latched' : 'refused'
-    return plain(
-      { migration, action: 'none', reason: late, explanation: `${because} Refused: ${message}` },
-      decidedAt,
-    )
+    const late = code === 'already-latched' ? 'latched' : code === 'run-over' ? 'stale' : 'refused'
+    const refused = `${because} Refused: ${message} ${safeWay}`
+    const told = result.incident === undefined ? {} : { incident: result.incident }
+    return plain({ migration, action: 'none', reason: late, explanation: refused, ...told }, decidedAt)
   }
   return {
     outcome: {
@@ -113,7 +166,7 @@ const causeOf = (signal: Signal, reason: string, incident: string) => ({
   ...(signal.operation === undefined ? {} : { operation: signal.operation }),
 })
 
-/** The migration that the alert names; otherwise those with an alert tripwire whose labels it carries. */
+/** The migration that the alert names; otherwise those whose alert tripwire it matches by labels, or by its table. */
 async function migrationsOf(
   phases: Pick<PhaseService, 'get' | 'list'>,
   signal: Signal,
@@ -123,12 +176,20 @@ async function migrationsOf(
     return named === undefined ? [] : [named]
   }
   const all = await phases.list()
-  return all.filter(({ definition }) =>
-    (definition.tripwires ?? []).some((tripwire) => {
-      if (tripwire.watch !== 'alert') return false
-      // An empty match means every alert about this migration, not every alert there is.
-      const labels = Object.entries(tripwire.match)
-      return labels.length > 0 && labels.every(([label, value]) => signal.labels[label] === value)
-    }),
-  )
+  // Where some are exposed, those that are not have nothing to do with it.
+  const matching = all.filter((migration) => isAbout(migration, signal))
+  const exposed = matching.filter(({ state }) => atLeast(state.phase, 'dual-write'))
+  return exposed.length > 0 ? exposed : matching
+}
+
+function isAbout({ definition }: StoredMigration, { labels }: Signal): boolean {
+  const { table } = labels
+  const isItsTable = table !== undefined && tablesOf(definition).includes(table.replace(/^public\./, ''))
+  return tripwiresOf(definition).some((tripwire) => {
+    if (tripwire.watch !== 'alert') return false
+    // An empty match means every alert about this migration or its tables, not every alert there is.
+    const wanted = Object.entries(tripwire.match)
+    const matches = wanted.every(([label, value]) => labels[label] === value)
+    return matches && (wanted.length > 0 || isItsTable)
+  })
 }

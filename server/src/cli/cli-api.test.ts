@@ -126,3 +126,53 @@ test('tokens, flags, alerts and the audit log', async () => {
   expect(await output('audit', '--limit', '2')).toMatch(/flag\.created +banner/)
   expect(await output('audit', '--subject', id)).toMatch(/token\.revoked[\s\S]*token\.created/)
 })
+
+test('alert sources are made, listed, rotated and ended', async () => {
+  const made = await output('alert-source', 'create', 'grafana-prod', '--kind', 'grafana', '--migration', 'm')
+  expect(made).toMatch(
+    /^address {2}http\S+\/v1\/hooks\/grafana-prod\nsecret {3}\S{40,} {2}\(shown this once\)\n$/,
+  )
+  const rotated = await output('alert-source', 'rotate', 'grafana-prod')
+  const [, newer = '', older = ''] = /good +(\S+) (\S+)\n/.exec(rotated) ?? []
+  expect(await output('alert-source', 'list')).toMatch(
+    new RegExp(`grafana-prod +grafana +/v1/hooks/grafana-prod +m +${newer} ${older} +never`),
+  )
+  expect(await output('alert-source', 'rotate', 'grafana-prod', '--drop', older)).toMatch(
+    `good     ${newer}\n`,
+  )
+  const taken = await switchback('alert-source', 'create', 'grafana-prod', '--kind', 'plain')
+  expect(taken).toMatchObject({ code: 1, err: expect.stringContaining('The name is taken') })
+  const topicless = await switchback('alert-source', 'create', 'aws', '--kind', 'cloudwatch')
+  expect(topicless.err).toContain('expected the topics')
+  expect(await output('alert-source', 'revoke', 'grafana-prod')).toBe('revoked: grafana-prod\n')
+  expect(await output('alerts', '--dead')).toBe('No alerts.\n')
+  expect(await switchback('alerts', 'replay', 'alr_none')).toMatchObject({ code: 1 })
+})
+
+test('channels are made, listed and removed, and an incident is taken up', async () => {
+  const made = await output('channel', 'create', '#oncall', '--kind', 'webhook', '--to', `${url}/v1/flags`)
+  expect(made).toMatch(/^made: #oncall\nsecret whsec_\S+ {2}\(shown this once\)\n$/)
+  expect(await output('channel', 'list')).toMatch(/#oncall +webhook +http\S+ +all +all/)
+  expect(await output('channel', 'test', '#oncall')).toBe('not sent: the answer was 401\n')
+  await api.ramped('acked', 'owner: { team: t, contacts: ["#oncall"] }\n')
+  await output('revert', 'acked', '--reason', 'empty bios')
+  await api.notifier.run()
+  const { notifications } = JSON.parse(await output('notifications', '--failed', '--json'))
+  expect(await output('notifications')).toMatch(/#oncall +acked switched back +failed +the answer was 401/)
+  expect(await output('notifications', 'retry', notifications[0].id)).toContain('waits to be sent')
+  const { incidents } = JSON.parse(await output('incidents', '--migration', 'acked', '--json'))
+  expect(await output('incident', 'ack', incidents[0].id)).toMatch(/^taken up by a admin/)
+  expect((await switchback('incident', 'ack', incidents[0].id)).code).toBe(1)
+  expect(await output('channel', 'remove', '#oncall')).toBe('removed: #oncall\n')
+})
+
+test('a runbook, a report, texts and figures are told', async () => {
+  expect(await output('runbook', 'acked')).toMatch(/^# Runbook: Test of acked\n/)
+  const { incidents } = JSON.parse(await output('incidents', '--migration', 'acked', '--json'))
+  const [{ id }] = incidents
+  expect(await output('incident', 'report', id)).toMatch(/^# acked reverted from ramp: empty bios\n/)
+  expect(await output('incident', 'texts', id)).toMatch(/^investigating\n/)
+  expect(await output('stats')).toMatch(/^success +0%: 0 completed/)
+  expect(await switchback('rate', 'acked', '--score', '5')).toMatchObject({ code: 1 })
+  expect(await switchback('runbook', 'nothing')).toMatchObject({ code: 1 })
+})

@@ -1,12 +1,15 @@
 import { Command, CommanderError } from 'commander'
+import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
 import { addMigrationCommands, addValidate, InvalidFoldersError } from './migration-commands.ts'
+import { addNotifyCommands } from './notify-commands.ts'
 import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
+import { addReviewCommands } from './review-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
 
@@ -56,6 +59,8 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addMigrationCommands(program, terminal)
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
+  addAlertCommands(program, terminal)
+  addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
   addPlan(program, terminal)

@@ -38,6 +38,8 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 export interface Client {
   readonly url: string
   call<Result>(method: Method, path: string, body?: unknown): Promise<Result>
+  /** An answer that is text. */
+  text(path: string): Promise<string>
 }
 
 export interface ClientOptions {
@@ -50,26 +52,34 @@ const TIMEOUT_MS = 60_000
 
 export function createClient({ url, token, fetch }: ClientOptions): Client {
   const base = url.replace(/\/+$/, '')
+
+  async function ask(method: Method, path: string, body?: unknown) {
+    try {
+      const response = await fetch(base + path, {
+        method,
+        headers: {
+          accept: 'application/json, text/markdown',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      })
+      return { response, text: await response.text() }
+    } catch (error) {
+      throw new UnreachableError(`no server answers at ${base}: ${causeOf(error)}`, { cause: error })
+    }
+  }
+
   return {
     url: base,
+    async text(path: string): Promise<string> {
+      const { response, text } = await ask('GET', path)
+      if (response.ok) return text
+      throw new RefusedError(toProblem(response, parse(text)))
+    },
     async call<Result>(method: Method, path: string, body?: unknown): Promise<Result> {
-      let response: Response
-      let text: string
-      try {
-        response = await fetch(base + path, {
-          method,
-          headers: {
-            accept: 'application/json',
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-          signal: AbortSignal.timeout(TIMEOUT_MS),
-        })
-        text = await response.text()
-      } catch (error) {
-        throw new UnreachableError(`no server answers at ${base}: ${causeOf(error)}`, { cause: error })
-      }
+      const { response, text } = await ask(method, path, body)
       const parsed = parse(text)
       if (response.ok && parsed !== undefined) return parsed as Result
       if (response.ok && text === '') return null as Result

@@ -2,7 +2,7 @@ import { formatDuration } from '@switchback/migrations-registry'
 import type { Command } from 'commander'
 import { parseCount, remote, withQuery } from './remote.ts'
 import { clockTime, type Paint, plain, type Terminal, table } from './terminal.ts'
-import type { AlertView, EventView, FlagView, IncidentView } from './views.ts'
+import type { EventView, FlagView, IncidentView } from './views.ts'
 
 const LIMIT = ['--limit <n>', 'at most so many'] as const
 
@@ -17,22 +17,6 @@ const flagsTable = (flags: readonly FlagView[], paint: Paint): string =>
           defaultVariant,
           requires === undefined ? '' : `${requires.migration} at ${requires.phase}`,
           description,
-        ]),
-        paint,
-      )
-
-const alertsTable = (alerts: readonly AlertView[], paint: Paint): string =>
-  alerts.length === 0
-    ? 'No alerts.'
-    : table(
-        ['received', 'from', 'migration', 'action', 'why', 'incident'],
-        alerts.map((alert) => [
-          clockTime(alert.receivedAt),
-          `${alert.source} ${alert.name}`,
-          alert.migration ?? '',
-          alert.action ?? 'undecided',
-          alert.explanation ?? alert.reason ?? '',
-          alert.incident ?? '',
         ]),
         paint,
       )
@@ -79,7 +63,7 @@ const eventsTable = (events: readonly EventView[], paint: Paint): string =>
         paint,
       )
 
-/** Adds the commands that show what is written down: flags, alerts, incidents, the audit log. */
+/** Adds the commands that show what is written down: flags, incidents, the audit log. */
 export function addRecordCommands(program: Command, terminal: Terminal): void {
   remote(
     program.command('flags').description('ordinary flags'),
@@ -87,19 +71,6 @@ export function addRecordCommands(program: Command, terminal: Terminal): void {
     async ({ client, show, paint }) => {
       const answer = await client.call<{ readonly flags: readonly FlagView[] }>('GET', '/v1/flags')
       show(answer, () => flagsTable(answer.flags, paint))
-    },
-  )
-  remote<{ migration?: string; limit?: number }>(
-    program
-      .command('alerts')
-      .description('alerts that came in, and what was decided about them')
-      .option('--migration <id>')
-      .option(...LIMIT, parseCount),
-    terminal,
-    async ({ client, show, paint }, _, { migration, limit }) => {
-      const path = withQuery('/v1/alerts', { migration, limit })
-      const answer = await client.call<{ readonly alerts: readonly AlertView[] }>('GET', path)
-      show(answer, () => alertsTable(answer.alerts, paint))
     },
   )
   remote<{ migration?: string; limit?: number }>(

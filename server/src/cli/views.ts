@@ -50,13 +50,26 @@ export interface FlagView {
 export interface AlertView {
   readonly id: string
   readonly receivedAt: Time
+  readonly status: string
   readonly migration?: string
   readonly action?: string
   readonly reason?: string
   readonly explanation?: string
   readonly incident?: string
-  readonly source: string
+  readonly error?: string
+  readonly signal: { readonly source: string; readonly name: string }
+}
+
+export interface SourceView {
   readonly name: string
+  readonly kind: string
+  readonly path: string
+  readonly migrations?: readonly string[]
+  readonly lastUsedAt?: Time
+  readonly revokedAt?: Time
+  readonly secrets: readonly { readonly id: string }[]
+  /** Told once, when it was made. */
+  readonly secret?: string
 }
 
 export interface IncidentView {
@@ -68,6 +81,44 @@ export interface IncidentView {
   readonly alertToCommitMs?: number
   readonly alertToLastAckMs?: number
   readonly timeline?: readonly { readonly at: Time; readonly kind: string; readonly message: string }[]
+}
+
+export interface ChannelView {
+  readonly name: string
+  readonly kind: string
+  readonly settings: { readonly url?: string; readonly to?: readonly string[] }
+  readonly events?: readonly string[]
+  readonly migrations?: readonly string[]
+}
+
+export interface NotificationView {
+  readonly id: string
+  readonly createdAt: Time
+  readonly channel: string
+  readonly recipient?: string
+  readonly notice: { readonly title: string }
+  readonly status: string
+  readonly attempts: number
+  readonly error?: string
+}
+
+export interface StatsView {
+  readonly migrations: {
+    readonly total: number
+    readonly completed: number
+    readonly underWay: number
+    readonly reverted: number
+    readonly successRate?: number
+  }
+  readonly reverts: {
+    readonly total: number
+    readonly refused: number
+    readonly timeToRollback?: { readonly p50: number; readonly p99: number; readonly max: number }
+    readonly verified: { readonly verified: number; readonly failed: number }
+  }
+  readonly downtime: { readonly served: number; readonly failed: number }
+  readonly corruptionIncidents: number
+  readonly satisfaction: { readonly answers: number; readonly mean?: number }
 }
 
 export interface EventView {

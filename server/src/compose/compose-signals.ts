@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
@@ -10,6 +11,8 @@ import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
 import { countLive } from '../tripwires/live-instances.ts'
 import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
+import { createVerifier } from '../verification/verifier.ts'
+import type { Targets } from './open-targets.ts'
 import type { ServerLog } from './server-log.ts'
 import type { Shutdown } from './shutdown.ts'
 
@@ -20,7 +23,8 @@ export interface SignalsDeps {
   readonly phases: PhaseService
   readonly incidents: Incidents
   readonly revisions: Revisions
-  readonly config: Pick<Config, 'redisUrl'>
+  readonly config: Pick<Config, 'redisUrl' | 'checkCommands'>
+  readonly targets: Targets
   readonly log: ServerLog
 }
 
@@ -32,7 +36,9 @@ export interface Signals {
 
 /** What is measured, shared between servers, and the tripwires that watch it; the same in server and worker. */
 export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
-  const { db, clock, newId, phases, incidents, revisions, config, log } = deps
+  const { db, clock, newId, phases, incidents, revisions, config, targets, log } = deps
+  const announce = (revision: number) => revisions.announce(revision)
+  const onFault = (error: unknown, during: string) => log.warn({ err: error, during }, `failed: ${during}`)
   const monitor = createMonitor({
     phases,
     clock,
@@ -42,12 +48,12 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
       newId,
       phases,
       incidents,
-      announce: (revision) => revisions.announce(revision),
+      announce,
     }),
     countLive: () => countLive(db),
     readings: () => ({}),
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
-    onFault: (error, during) => log.warn({ err: error, during }, `failed: ${during}`),
+    onFault,
   })
   const { redisUrl } = config
   const exchange = createTelemetryExchange({
@@ -59,7 +65,21 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
     onFault: (error) => log.warn({ err: error }, 'measurements could not be shared; trying again'),
     ...(redisUrl === undefined ? {} : { quick: (onChunk) => connectRedisTelemetry(redisUrl, onChunk) }),
   })
+  const verifier = createVerifier({
+    db,
+    clock,
+    find: (migration) => phases.get(migration),
+    inspectionFor: targets.inspectionFor,
+    executionFor: targets.executionFor,
+    recovery: monitor.recovery,
+    live: monitor.live,
+    commands: config.checkCommands,
+    delay: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
+    announce,
+    onFault,
+  })
   revisions.onRevision(() => monitor.changed())
+  shutdown.add('verification', () => verifier.stop())
   shutdown.add('tripwires', () => monitor.stop())
   shutdown.add('telemetry', () => exchange.stop())
   return {
@@ -68,6 +88,7 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
     start: async () => {
       await monitor.start()
       await exchange.start()
+      verifier.start()
     },
   }
 }

@@ -5,8 +5,9 @@ import { createEngine, type Engine } from '../engine/engine.ts'
 import type { WorkId } from '../engine/run-work.ts'
 import { createWorkRunner } from '../engine/run-work.ts'
 import { saveEnd, saveProgress } from '../engine/works-store.ts'
+import { notCarriable } from '../execution/carry.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
-import { createPhaseService } from '../phases/create-phase-service.ts'
+import { createPhaseService, type TargetFacts } from '../phases/create-phase-service.ts'
 import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-store.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
 import { createTargetFacts } from '../phases/target-facts.ts'
@@ -20,7 +21,7 @@ export interface WorkDeps {
   readonly newId: NewId
   readonly fleet: FleetReader
   readonly reverts: RevertRecorder
-  readonly targets: Targets
+  readonly targets: Pick<Targets, 'executionFor'>
   readonly announce: (revision: number) => void
   readonly onWorkProgress: (work: WorkId, progress: WorkProgress) => void
   readonly log: ServerLog
@@ -30,15 +31,21 @@ const REPAIRS_AT_A_TIME = 200
 const LOOK_MS = 500
 
 /** The service that changes migrations and the engine that does their work; the same in server and worker. */
-export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; readonly engine: Engine } {
+export function composeWork(deps: WorkDeps): {
+  readonly phases: PhaseService
+  readonly engine: Engine
+  readonly repairs: TargetFacts['repairs']
+} {
   const { db, clock, newId, fleet, reverts, targets, announce, log } = deps
   const onFault = (error: unknown, during: string) => log.warn({ err: error, during }, `failed: ${during}`)
+  const target = createTargetFacts(targets.executionFor, onFault)
   const phases = createPhaseService({
     store: createPhaseStore(db, fleet, reverts),
     clock,
     newId,
-    target: createTargetFacts(targets.executionFor, onFault),
+    target,
     announce,
+    unfit: notCarriable,
   })
   const runner = createWorkRunner({
     phases,
@@ -68,5 +75,5 @@ export function composeWork(deps: WorkDeps): { readonly phases: PhaseService; re
       return () => clearInterval(timer)
     },
   })
-  return { phases, engine }
+  return { phases, engine, repairs: target.repairs }
 }

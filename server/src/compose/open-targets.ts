@@ -6,6 +6,7 @@ import type { Clock } from '../db/clock.ts'
 import { createDb, quoteIdent } from '../db/db.ts'
 import { executionOn, openTarget } from '../execution/execution.ts'
 import type { Execution } from '../execution/execution-port.ts'
+import { createInspection, type Inspection } from '../execution/inspection.ts'
 import type { Target } from '../execution/target.ts'
 import type { ThrottlePorts } from '../execution/throttle-signals.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
@@ -18,6 +19,8 @@ const SANDBOX = 'main'
 export interface Targets {
   /** @throws where no connection is configured for a target of the migration, saying which variable to set */
   executionFor(definition: MigrationDefinition): Execution
+  /** Looks at the database of old. @throws as `executionFor` */
+  inspectionFor(definition: MigrationDefinition): Inspection
   close(): Promise<void>
 }
 
@@ -60,6 +63,7 @@ export async function openTargets(
   }
 
   return {
+    inspectionFor: ({ target }) => createInspection(targetOf(target)),
     executionFor: ({ target, copy }) => {
       const name = copy?.toTarget === undefined ? target : `${target} ${copy.toTarget}`
       const existing = executions.get(name)

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Telemetry } from '@switchback/migrations-registry'
 import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import { worksOf } from '../engine/works-store.ts'
@@ -21,8 +22,15 @@ import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createRevisions } from '../push/create-revisions.ts'
 import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
+import { askSns } from '../receivers/ask-sns.ts'
+import { createReceivers } from '../receivers/receivers.ts'
+import { createFailures } from '../review/failures.ts'
+import { createSecretBox } from '../secrets/secret-box.ts'
+import { loadSecretKey } from '../secrets/secret-key.ts'
+import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
+import { composeNotices } from './compose-notices.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
@@ -40,6 +48,7 @@ export interface RunningServer {
 /** How long the targets are waited for before instances are let in. */
 const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
+const FAILURES_MS = 10_000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
 /** A fleet that comes back knocks all at once; the system may allow less. */
@@ -82,7 +91,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     shutdown.add('targets', () => targets.close())
     let push: Push | undefined
-    const { phases, engine } = composeWork({
+    const { phases, engine, repairs } = composeWork({
       db,
       clock,
       newId,
@@ -96,11 +105,22 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     shutdown.add('engine', () => engine.stop())
     const metrics = createMetrics({ db, clock })
-    signals = composeSignals({ db, clock, newId, phases, incidents, revisions, config, log }, shutdown)
+    signals = composeSignals(
+      { db, clock, newId, phases, incidents, revisions, config, targets, log },
+      shutdown,
+    )
     const { monitor, exchange } = signals
+    const failures = createFailures({
+      db,
+      phases,
+      onFault: (error) => log.warn({ err: error }, 'failures could not be counted'),
+      intervalMs: FAILURES_MS,
+    })
+    shutdown.add('failures', () => failures.stop())
     const telemetry = (batch: Telemetry): void => {
       metrics.telemetry(batch)
       exchange.record(batch)
+      failures.record(batch)
     }
     const inbox = createAlertInbox({
       db,
@@ -111,9 +131,25 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       onDecided: (outcome) => metrics.alertDecided(outcome),
       onFault: (error, alert) =>
         log.warn({ err: error, alert }, 'an alert could not be decided; trying again'),
+      onDead: (alert, error) =>
+        log.error({ alert, error }, 'an alert was given up; replay it once that is mended'),
       intervalMs: ALERT_LOOK_MS,
     })
     shutdown.add('alerts', () => inbox.stop())
+    const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
+    const receivers = createReceivers(askSns)
+    const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
+    const { channels, notifier } = composeNotices({
+      db,
+      clock,
+      newId,
+      box,
+      phases,
+      config,
+      onFault: (error, during) => log.warn({ err: error, during }, `failed: ${during}`),
+    })
+    shutdown.add('notices', () => notifier.stop())
+    revisions.onRevision(() => notifier.wake())
     const snapshots = createSnapshots({ db })
     const waitingRoom = createWaitingRoom((listener) => revisions.onRevision(listener))
     const routes = apiRoutes({
@@ -125,6 +161,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       incidents,
       tokens,
       inbox,
+      replay: createReplay({ db, clock, newId, inbox, sources }),
+      sources,
+      repairs,
+      channels,
       snapshots,
       works: (migration) => worksOf(db, migration),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
@@ -135,7 +175,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       monitor,
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
-    const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+    const hooks = { db, sources, inbox, askSns }
+    const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
     const httpServer = createServer(app)
     // Closed after the push: its sockets are connections of this server too.
     shutdown.add('http', async () => {
@@ -173,6 +214,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     httpServer.listen({ port: config.port, host: config.host, backlog: BACKLOG })
     await once(httpServer, 'listening')
     inbox.start()
+    notifier.start()
+    failures.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

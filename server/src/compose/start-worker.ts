@@ -46,7 +46,10 @@ export async function startWorker(config: Config, log: Logger): Promise<{ stop()
       log,
     })
     shutdown.add('engine', () => engine.stop())
-    signals = composeSignals({ db, clock, newId, phases, incidents, revisions, config, log }, shutdown)
+    signals = composeSignals(
+      { db, clock, newId, phases, incidents, revisions, config, targets, log },
+      shutdown,
+    )
     await signals.start()
     revisions.onRevision(() => engine.wake())
     engine.wake()

@@ -37,6 +37,22 @@ export const configSchema = z.object({
     .min(24, 'expected at least 24 characters')
     .optional()
     .describe('Admin token to begin with. Without it one is made and written to `<data>/admin-token`.'),
+  SWITCHBACK_SECRET_KEY: z
+    .string()
+    .min(32, 'expected at least 32 characters')
+    .optional()
+    .describe(
+      'Key that secrets of alert sources and of notification channels are encrypted with; the same for all servers of a cluster. Without it one is made and kept in `<data>/secret-key`.',
+    ),
+  PUBLIC_URL: url('https:', 'http:')
+    .optional()
+    .describe('Address by which people reach this server; notices link to it.'),
+  NOTIFY_HTTP_HOSTS: z
+    .string()
+    .regex(/^[\w.-]+(,[\w.-]+)*$/, 'expected host names with commas between')
+    .transform((text) => text.split(','))
+    .optional()
+    .describe('Hosts that notices may be sent to without encryption, with commas between.'),
   MIGRATIONS_DIR: z
     .string()
     .min(1)
@@ -53,6 +69,12 @@ export const configSchema = z.object({
   POLL_MS: number('milliseconds', 10, 60_000)
     .default(1_000)
     .describe('How often the store is asked for changes made by other servers, in ms.'),
+  SWITCHBACK_CHECK_COMMANDS: z
+    .enum(['on', 'off'])
+    .default('off')
+    .describe(
+      'Whether checks of migrations may run programs on this machine. Whoever registers migrations can then run what they like with the rights of the server.',
+    ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

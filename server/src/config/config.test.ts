@@ -13,7 +13,9 @@ test('an empty environment is enough', () => {
       heartbeatMs: 5000,
       leaseMs: 15_000,
       pollMs: 1000,
+      checkCommands: false,
       logLevel: 'info',
+      notifyHttpHosts: [],
       targets: {},
     },
   })

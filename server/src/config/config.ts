@@ -9,9 +9,14 @@ export interface Config {
   readonly dataDir: string
   readonly adminToken?: string
   readonly migrationsDir?: string
+  readonly secretKey?: string
+  readonly publicUrl?: string
+  readonly notifyHttpHosts: readonly string[]
   readonly heartbeatMs: number
   readonly leaseMs: number
   readonly pollMs: number
+  /** Whether checks may run programs. */
+  readonly checkCommands: boolean
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   /** Connections of the databases that migrations change, by the name that definitions use. */
   readonly targets: Readonly<Record<string, string>>
@@ -64,11 +69,15 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     heartbeatMs: data.HEARTBEAT_MS,
     leaseMs: data.LEASE_MS,
     pollMs: data.POLL_MS,
+    checkCommands: data.SWITCHBACK_CHECK_COMMANDS === 'on',
     logLevel: data.LOG_LEVEL,
+    notifyHttpHosts: data.NOTIFY_HTTP_HOSTS ?? [],
     targets: Object.freeze(targets),
     ...(data.DATABASE_URL === undefined ? {} : { databaseUrl: data.DATABASE_URL }),
     ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
+    ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
+    ...(data.PUBLIC_URL === undefined ? {} : { publicUrl: data.PUBLIC_URL }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
   }
   return { ok: true, config: Object.freeze(config) }

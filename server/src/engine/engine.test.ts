@@ -49,7 +49,7 @@ beforeEach(async () => {
     newId: createNewId(Date.now),
     fleet,
     reverts: createIncidents({ db: store.db, clock: Date.now, fleet }),
-    targets: { executionFor: () => execution, close: async () => {} },
+    targets: { executionFor: () => execution },
     holds: () => {
       asked++
       return holds

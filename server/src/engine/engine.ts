@@ -2,13 +2,13 @@ import type { MigrationDefinition } from '@switchback/migrations-registry'
 import { atLeast } from '@switchback/migrations-registry'
 import type { Execution } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration } from '../phases/phase-service.ts'
-import type { WorkRunner } from './run-work.ts'
+import { TRIGGERS_WERE_GONE, type WorkRunner } from './run-work.ts'
 
 export interface EngineDeps {
   readonly phases: PhaseService
   readonly runner: WorkRunner
   /** The execution of a target; throws a clear error where the target is not configured. */
-  readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'remember'>
+  readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'remember' | 'carry'>
   /** Why autopilot has to wait although the gate is open: what is measured says so, or cannot tell. */
   readonly holds: (migration: StoredMigration) => readonly string[]
   /** Copies keys that wait for repair; returns how many were done. */
@@ -35,6 +35,7 @@ export interface Engine {
 }
 
 const ENGINE = { name: 'engine' }
+const ROUNDS_BETWEEN_LOOKS = 20
 
 /**
  * The loop that makes the world follow the state: it derives what each migration asks for (work, a further
@@ -50,7 +51,13 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Revision at which the target was told of a migration's state. */
   const remembered = new Map<string, number>()
 
+  const carrying = new Map<string, Promise<unknown>>()
+  const carried = new Map<string, { readonly revision: number; readonly round: number }>()
+  const stopping = new AbortController()
+  let rounds = 0
+
   async function look(): Promise<void> {
+    rounds += 1
     const migrations = await phases.list()
     runner.keepOnly(migrations)
     for (const migration of migrations) {
@@ -65,6 +72,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (compared === 'unknown') continue
       if (state.pending !== undefined)
         await phases.command(definition.id, { type: 'continue-revert' }, ENGINE)
+      if (definition.writes === 'trigger') startCarrying(migration)
       if (mayNeedRepair(migration)) startRepair(migration)
       if (definition.autopilot && wantsToAdvance(migration) && deps.holds(migration).length === 0) {
         const gate = await phases.gate(definition.id)
@@ -112,6 +120,27 @@ export function createEngine(deps: EngineDeps): Engine {
     repairing.set(id, run)
   }
 
+  /** Has triggers installed or removed as the phase asks; looks again now and then, for who took one away. */
+  function startCarrying({ definition, state, revision }: StoredMigration): void {
+    const { id } = definition
+    const seen = carried.get(id)
+    if (carrying.has(id) || (seen?.revision === revision && rounds - seen.round < ROUNDS_BETWEEN_LOOKS))
+      return
+    const on = atLeast(state.phase, 'dual-write') && !atLeast(state.phase, 'retired')
+    const run = deps
+      .executionFor(definition)
+      .carry(definition, on, { epoch: state.epoch, signal: stopping.signal, tell: () => {} })
+      .then((outcome) => {
+        carried.set(id, { revision, round: rounds })
+        if (outcome === 'damaged') deps.onFault(new Error(TRIGGERS_WERE_GONE), `triggers of ${id}`)
+      })
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted) deps.onFault(error, `triggers of ${id}`)
+      })
+      .finally(() => carrying.delete(id))
+    carrying.set(id, run)
+  }
+
   function wake(): void {
     if (stopped) return
     if (round !== undefined) {
@@ -141,9 +170,10 @@ export function createEngine(deps: EngineDeps): Engine {
     stop: async () => {
       stopped = true
       stopLooking()
+      stopping.abort()
       await round
       await runner.stop()
-      await Promise.all(repairing.values())
+      await Promise.all([...repairing.values(), ...carrying.values()])
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { InstanceFacts, MigrationDefinition, Throttle, Work } from '@switchback/migrations-registry'
 import { reliesOnDrain, throttleOf, undrained } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
-import type { Execution, WorkOrder } from '../execution/execution-port.ts'
+import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
 
 export interface WorkRunnerDeps {
@@ -44,6 +44,8 @@ interface Running {
 
 const ENGINE = { name: 'engine' }
 const DRAIN_POLL_MS = 100
+export const TRIGGERS_WERE_GONE =
+  'triggers were gone or off; they are back, but what was written meanwhile has to be found by verification'
 const sameWork = (id: WorkId, work: Work | undefined): boolean =>
   work !== undefined &&
   work.kind === id.kind &&
@@ -73,13 +75,35 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         report({ stage: 'starting' })
         await execution.prepare(work.migration)
         if (reliesOnDrain(kind)) await drainAndPass(started.migration, execution, both, report)
+<<<<<<< HEAD
         const order = orderOf(migration, work, now, both, report)
+=======
+        await carryFor(started.migration, kind, execution, both, report)
+        const order: WorkOrder = {
+          definition: migration.definition,
+          sql: migration.sql,
+          epoch,
+          signal: both,
+          report,
+          heldBackBy: () => now.heldBackBy,
+          throttle: () => now.throttle,
+          committing: async () => {
+            both.throwIfAborted()
+            const asked = await phases.command(
+              work.migration,
+              { type: 'work-committing', kind, epoch },
+              ENGINE,
+            )
+            if (!asked.ok) throw new Error(asked.refusal.message)
+          },
+        }
+>>>>>>> main
         const outcome = await execution.run(kind, order)
         await report.settled()
         await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
         await phases.command(
           work.migration,
-          { type: 'work-done', kind, epoch, divergences: outcome.divergences, detail: outcome.detail },
+          { type: 'work-done', kind, epoch, ...told(outcome), detail: audited(outcome) },
           ENGINE,
         )
       } catch (error) {
@@ -156,6 +180,33 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
     await phases.command(definition.id, { type: 'fence-passed', epoch: state.epoch }, ENGINE)
   }
 
+  /** Work that relies on every write reaching both tables begins when triggers see to it; work that takes a
+   *  table away, when none is left that writes it. */
+  async function carryFor(
+    { definition, state }: StoredMigration,
+    kind: Work['kind'],
+    execution: Execution,
+    signal: AbortSignal,
+    report: (progress: WorkProgress) => void,
+  ): Promise<void> {
+    if (definition.writes !== 'trigger' || !reliesOnDrain(kind)) return
+    const on = kind !== 'rollback' && kind !== 'contract'
+    const tell = (throttledBy: string | undefined) =>
+      report({
+        stage: on ? 'installing triggers' : 'removing triggers',
+        ...(throttledBy === undefined ? {} : { throttledBy }),
+      })
+    let carried = await execution.carry(definition, on, { epoch: state.epoch, signal, tell })
+    while (carried === 'stale') {
+      // Another epoch has come, for a share or a flag; work that it calls off is aborted.
+      await deps.delay(DRAIN_POLL_MS, signal)
+      signal.throwIfAborted()
+      const epoch = (await phases.get(definition.id))?.state.epoch ?? state.epoch
+      carried = await execution.carry(definition, on, { epoch, signal, tell })
+    }
+    if (carried === 'damaged') deps.onFault(new Error(TRIGGERS_WERE_GONE), `triggers of ${definition.id}`)
+  }
+
   /** Progress is written one report at a time and the newest wins: a slow store must not pile reports up. */
   function reporter(work: WorkId): ((progress: WorkProgress) => void) & { settled: () => Promise<void> } {
     let next: WorkProgress | undefined
@@ -224,6 +275,21 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
 
 const throttleNow = ({ definition, state }: StoredMigration): Throttle =>
   throttleOf(definition.copy?.throttle, state.throttle)
+
+const told = ({ divergences, compared }: WorkOutcome) => ({
+  divergences,
+  ...(compared === undefined ? {} : { compared }),
+})
+
+/** What goes into the audit log: what was proven and how, but none of the rows' own values. */
+function audited({ detail }: WorkOutcome): Readonly<Record<string, unknown>> {
+  const { mismatches, faults, ...rest } = detail
+  return {
+    ...rest,
+    ...(Array.isArray(mismatches) ? { mismatches: mismatches.length } : {}),
+    ...(Array.isArray(faults) ? { faults: faults.length } : {}),
+  }
+}
 
 function heldBackBy({ state }: StoredMigration): string | undefined {
   if (state.paused) return 'paused by a person'

@@ -1,9 +1,11 @@
+import type { Tolerance } from '@switchback/migrations-registry'
 import { quoteIdent } from '../db/db.ts'
 import { type Key, keyArray, type Range, rangeParams, type Side, within } from './keyset.ts'
 import type { MappedColumn, Mapping } from './mapping.ts'
 import type { ReverseMapping } from './reverse-mapping.ts'
 import { differs } from './table-columns.ts'
 import type { Connection, Sql } from './target.ts'
+import { unlike } from './tolerance.ts'
 
 /** Two tables and who leads: the leader's values are what the other one should have. */
 export type Pair =
@@ -15,6 +17,10 @@ export interface Difference {
   /** What the path that follows has: no row, a row too many, or other values. */
   readonly kind: 'missing' | 'extra' | 'differs'
   readonly columns: readonly string[]
+  /** What both have in these columns, shortened. */
+  readonly values?: Readonly<
+    Record<string, { readonly old: string | null; readonly new: string | null }>
+  > | null
 }
 
 /** Condition for a list of keys, passed as one array of text for each part. */
@@ -29,19 +35,26 @@ export const keyParams = (keys: readonly Key[], parts: number): readonly string[
 
 interface Compared {
   readonly column: MappedColumn['column']
+  readonly tolerance: Tolerance | undefined
   readonly old: string
   readonly new: string
 }
 
+/** Longer values are told by their beginning. */
+const SHOWN = 200
+
 function compared(pair: Pair): readonly Compared[] {
+  const tolerances = new Map(Object.entries(pair.mapping.copy.compare ?? {}))
   return pair.leader === 'old'
     ? pair.mapping.columns.map(({ column, expression }) => ({
         column,
+        tolerance: tolerances.get(column.name),
         old: `(${expression})::${column.type}`,
         new: quoteIdent(column.name),
       }))
     : pair.reverse.columns.map(({ column, expression }) => ({
         column,
+        tolerance: [...tolerances].find(([name]) => quoteIdent(name) === expression)?.[1],
         old: quoteIdent(column.name),
         new: `(${expression})::${column.type}`,
       }))
@@ -65,18 +78,26 @@ function comparison(pair: Pair, oldScope: string, newScope: string): string {
       ...side.keys.map((key, i) => `${key} as k${i}`),
       ...columns.map((column, i) => `${value(column)} as c${i}`),
     ].join(', ')} from ${side.table} where ${scope}`
-  const unequal = columns.map(({ column }, i) => differs(column, `o.c${i}`, `n.c${i}`))
+  const unequal = columns.map(({ column, tolerance }, i) => unlike(tolerance, column, `o.c${i}`, `n.c${i}`))
   const keys = mapping.old.keys.map((_, i) => `coalesce(o.k${i}::text, n.k${i}::text)`)
   const [noOld, noNew] = ['o.k0 is null', 'n.k0 is null']
   const [missing, extra] = pair.leader === 'old' ? [noNew, noOld] : [noOld, noNew]
   const names = columns.map(
     ({ column }, i) => `case when ${unequal[i]} then '${column.name.replaceAll("'", "''")}' end`,
   )
+  const values = columns.map(
+    (
+      { column },
+      i,
+    ) => `'${column.name.replaceAll("'", "''")}', case when ${unequal[i]} then jsonb_build_object(
+      'old', left(o.c${i}::text, ${SHOWN}), 'new', left(n.c${i}::text, ${SHOWN})) end`,
+  )
   return `
     select ${keyArray(keys)} as key,
            case when ${missing} then 'missing' when ${extra} then 'extra' else 'differs' end as kind,
            case when ${noOld} or ${noNew} then '{}'::text[]
-                else array_remove(array[${names.join(', ')}]::text[], null) end as columns
+                else array_remove(array[${names.join(', ')}]::text[], null) end as columns,
+           case when not (${noOld} or ${noNew}) then (select jsonb_object_agg(key, value) from jsonb_each(jsonb_build_object(${values.join(', ')})) where value <> 'null') end as values
     from (${select(mapping.old, (column) => column.old, oldScope)}) o
       full join (${select(mapping.new, (column) => column.new, newScope)}) n
         on ${mapping.old.keys.map((_, i) => `o.k${i} = n.k${i}`).join(' and ')}

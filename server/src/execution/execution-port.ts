@@ -1,4 +1,5 @@
 import type {
+  Compared,
   MigrationDefinition,
   MigrationSql,
   MigrationState,
@@ -27,6 +28,7 @@ export interface WorkOrder {
 export interface WorkOutcome {
   /** Keys that still differ after repair; for verification. */
   readonly divergences: number
+  readonly compared?: Compared
   /** Counts and places worth keeping: rows copied, rows compared, archive folder and checksums. */
   readonly detail: Readonly<Record<string, unknown>>
 }
@@ -59,6 +61,20 @@ export type FencePassed =
   | { readonly passed: true }
   | { readonly passed: false; readonly holders: readonly FenceHolder[] }
 
+/**
+ * `damaged`: triggers that had been installed were gone or off; what was written meanwhile was not carried.
+ * `stale`: the target has seen a newer epoch than the one asked for; nothing was done.
+ */
+export type Carried = 'there' | 'installed' | 'damaged' | 'removed' | 'stale'
+
+export interface CarryWatch {
+  /** At which triggers were found to be needed, or not. */
+  readonly epoch: number
+  readonly signal: AbortSignal
+  /** Told whom the installing waits for. */
+  readonly tell: (throttledBy: string | undefined) => void
+}
+
 /** The database work of the target of a migration, or of its two. Everything is repeatable: a crash at any point resumes. */
 export interface Execution {
   /** Installs the schema `switchback` and the fence of this migration in the target; repeatable. */
@@ -86,6 +102,11 @@ export interface Execution {
   /** Runs `work` while holding the lock that makes this the only executor of the migration; undefined where
    *  somebody else holds it. Aborts `signal` when the lock's connection breaks. */
   exclusively<T>(migration: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined>
+  /**
+   * `writes: trigger`: has triggers carry writes from each table to the other, or carry them no more. Returns
+   * when no transaction is left that wrote without them. Repeatable, and mends what somebody took away.
+   */
+  carry(definition: MigrationDefinition, on: boolean, watch: CarryWatch): Promise<Carried>
   run(kind: WorkKind, order: WorkOrder): Promise<WorkOutcome>
   /** Copies ranges of a backfill that another process runs; false where it has none to hand out. */
   assist(order: WorkOrder): Promise<boolean>

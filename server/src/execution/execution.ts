@@ -1,5 +1,10 @@
 import type { WorkKind } from '@switchback/migrations-registry'
+<<<<<<< HEAD
 import { assist, backfill } from './backfill.ts'
+=======
+import { backfill } from './backfill.ts'
+import { startCarrying, stopCarrying } from './carry.ts'
+>>>>>>> main
 import { contract } from './contract.ts'
 import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
 import { throwIfStopped } from './execution-error.ts'
@@ -106,6 +111,8 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     listFailedRows: (migration, page) => listFailedRows(target, migration, page),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
+    carry: (definition, on, watch) =>
+      on ? startCarrying(copying, definition, watch) : stopCarrying(copying, definition.id, watch),
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)

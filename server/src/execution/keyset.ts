@@ -75,6 +75,19 @@ export async function keyAt(on: Sql, side: Side, range: Range, n: number): Promi
   return rows[0]?.key
 }
 
+/** Keys of about n rows, drawn from all over the table; the same ones again by the same seed. */
+export async function sampleKeys(on: Sql, side: Side, n: number, seed: number): Promise<readonly Key[]> {
+  const { rows } = await on.query<{ key: string[] }>(
+    `select ${keyArray(side.keys)} as key
+     from ${side.table} tablesample system (
+       (select least(100, greatest(0.0001, ${n} * 100 / greatest(reltuples, 1))) from pg_class where oid = to_regclass($1))
+     ) repeatable (${seed})
+     where ${within(side, {})} limit ${n}`,
+    [side.table],
+  )
+  return rows.map(({ key }) => key)
+}
+
 /** The greatest key, or undefined where there is no row. */
 export async function lastKey(on: Sql, side: Side): Promise<Key | undefined> {
   const { rows } = await on.query<{ key: string[] }>(

@@ -1,9 +1,18 @@
-import { type Difference, differencesWithin, keyOfBoth, type Pair } from './compare.ts'
+import { createHash } from 'node:crypto'
+import { type Difference, differencesOf, differencesWithin, keyOfBoth, type Pair } from './compare.ts'
 import { isDataError, messageOf } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
 import { watched } from './in-the-way.ts'
-import { countRows, type Key, keyText } from './keyset.ts'
+import { type Key, keyText, type Side, sampleKeys, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
+import {
+  addToDigest,
+  createPassRecord,
+  EVERYTHING,
+  type KeptRange,
+  type PassRecord,
+  type PassState,
+} from './pass-record.ts'
 import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
@@ -17,27 +26,48 @@ export interface ReconcileDeps extends Patience {
 }
 
 export interface Reconciled {
+  readonly method: string
+  /** Rows of the larger table, and of both at one moment. */
   readonly compared: number
+  readonly rows: { readonly old: number; readonly new: number }
+  readonly chunks: number
   readonly passes: number
   readonly repaired: number
   /** Differences of the last pass that were left. */
   readonly divergences: number
-  /** The first ones that stood under their key's lock. */
-  readonly mismatches: readonly { key: string; kind: Difference['kind']; columns: readonly string[] }[]
-  /** Why keys could not be repaired, for the first of them. */
-  readonly faults: readonly { key: string; error: string }[]
+  /** Keys that differed under their lock: those repaired, and those left. */
+  readonly differing: number
+  /** The first look: keys drawn by this seed, and how many of them differed. */
+  readonly sample: Sample | undefined
+  readonly digest: string
+  readonly mismatches: PassState['mismatches']
+  readonly faults: PassState['faults']
 }
 
+interface Sample {
+  readonly seed: number
+  readonly keys: number
+  readonly differing: number
+}
+
+const METHOD = 'merge join by chunks of keys, both tables in one snapshot each'
 const CHUNK = 10_000
+const SAMPLE = 1_000
 /** Keys repaired in one transaction: each is a lock in shared memory, and a writer that waits. */
 const BATCH = 100
 const MAX_PASSES = 5
 const LISTED = 50
 const LOCK_TIMEOUT_MS = 700
+/** How much is compared again after a crash, at most; what was repaired is written down before. */
+const SAVE_EVERY_MS = 1_000
 
 /**
- * Compares both tables, every row of either, and repairs from the leader what differs, until a whole pass is
- * clean. Returns what is left where that does not come about.
+ * Compares both tables, every row of either, and repairs from the leader what differs, until every range was
+ * clean when it was looked at last. Returns what is left where that does not come about. Goes on where a
+ * crash has ended it.
+ *
+ * A pass looks again only where the one before has repaired: everybody writes both paths, so a range that
+ * was equal in one snapshot stays equal.
  */
 export async function reconcile(
   deps: ReconcileDeps,
@@ -45,73 +75,156 @@ export async function reconcile(
   pair: Pair,
   progress: Progress,
 ): Promise<Reconciled> {
-  const mismatches: Reconciled['mismatches'][number][] = []
-  const faults: Reconciled['faults'][number][] = []
-  let compared = 0
-  let repaired = 0
-  for (let pass = 1; ; pass++) {
-    const result = await onePass(deps, order, pair, progress, pass)
-    compared = result.compared
-    repaired += result.standing.length - result.left.length
-    for (const { key, kind, columns } of result.standing) {
-      if (mismatches.length < LISTED) mismatches.push({ key: keyText(key), kind, columns })
-    }
-    for (const { key, error } of result.left) {
-      if (faults.length < LISTED && !faults.some((fault) => fault.key === key)) faults.push({ key, error })
-    }
-    const repairedNow = result.standing.length > result.left.length
+  const { mapping, leader } = pair
+  const record = createPassRecord(deps.target, {
+    ...{ migration: mapping.migration, leader, epoch: order.epoch },
+    mapping: checksumOf(mapping.copy),
+  })
+  const kept = await record.read()
+  const sample = kept === undefined ? await firstLook(deps, order, pair, progress) : undefined
+  const estimated = await countBoth(deps, order, pair)
+  let state = kept ?? EVERYTHING
+  for (;;) {
+    const { pass } = state
+    progress.stage(
+      pass === 1 ? 'comparing' : `comparing, pass ${pass}`,
+      pass === 1 ? Math.max(estimated.old, estimated.new) : state.ranges.length * CHUNK,
+    )
+    progress.advance(pass === 1 ? state.chunks * CHUNK : 0)
+    if (sample !== undefined) progress.detail({ sample })
+    state = await onePass({ deps, order, pair, progress, record }, state)
+    const repairedNow = state.standing > state.left
     if (!repairedNow || pass === MAX_PASSES) {
-      // After the last pass what was just repaired is not proven: it counts as if it were left.
-      const divergences = repairedNow ? result.standing.length : result.left.length
-      return { compared, passes: pass, repaired, divergences, mismatches, faults }
+      const rows = await countBoth(deps, order, pair)
+      await record.forget()
+      return {
+        ...{
+          method: METHOD,
+          compared: Math.max(rows.old, rows.new),
+          rows,
+          chunks: state.chunks,
+          passes: pass,
+        },
+        repaired: state.repaired,
+        // After the last pass what was just repaired is not proven: it counts as if it were left.
+        divergences: repairedNow ? state.standing : state.left,
+        differing: state.repaired + state.left,
+        ...{ sample, digest: state.digest, mismatches: state.mismatches, faults: state.faults },
+      }
     }
     // A delete with an older snapshot may have missed a row that was just repaired; the next pass must come after.
     progress.stage('waiting for older transactions')
     await waitForOlderSnapshots(deps.target, order.signal, (reason) => progress.throttledBy(reason))
+    state = { ...state, pass: pass + 1, ranges: state.dirty, dirty: [], standing: 0, left: 0 }
+    await record.write(state)
   }
 }
 
-interface Pass {
-  compared: number
-  readonly standing: Difference[]
-  readonly left: { key: string; error: string }[]
-}
-
-async function onePass(
+/** A sample tells at once where much is wrong; it proves nothing, and what differs is repaired by the passes. */
+async function firstLook(
   deps: ReconcileDeps,
   order: WorkOrder,
   pair: Pair,
   progress: Progress,
-  pass: number,
-): Promise<Pass> {
-  const { target } = deps
-  const { mapping } = pair
-  const result: Pass = { compared: 0, standing: [], left: [] }
-  progress.stage(
-    pass === 1 ? 'comparing' : `comparing, pass ${pass}`,
-    Math.max(await countRows(target, mapping.old), await countRows(target, mapping.new)),
+): Promise<Sample> {
+  progress.stage('first look')
+  const seed = Number.parseInt(checksumOf([pair.mapping.migration, order.epoch]).slice(0, 6), 16)
+  return persistently(deps, order.signal, () =>
+    deps.target.cancellable(order.signal, async (connection) => {
+      const keys = await sampleKeys(connection, pair.mapping[pair.leader], SAMPLE, seed)
+      const found = keys.length === 0 ? [] : await differencesOf(connection, pair, keys)
+      return { seed, keys: keys.length, differing: found.length }
+    }),
   )
-  let after: Key | undefined
-  for (let ended = false; !ended; ) {
+}
+
+/** Rows of both at one moment: a single statement has a single snapshot. */
+const countBoth = (deps: ReconcileDeps, order: WorkOrder, { mapping }: Pair): Promise<Reconciled['rows']> =>
+  persistently(deps, order.signal, () =>
+    deps.target.cancellable(order.signal, async (connection) => {
+      const count = (side: Side) => `(select count(*) from ${side.table} where ${within(side, {})})`
+      const { rows } = await connection.query<{ old: number; new: number }>(
+        `select ${count(mapping.old)} as old, ${count(mapping.new)} as new`,
+      )
+      return { old: rows[0]?.old ?? 0, new: rows[0]?.new ?? 0 }
+    }),
+  )
+
+interface Run {
+  readonly deps: ReconcileDeps
+  readonly order: WorkOrder
+  readonly pair: Pair
+  readonly progress: Progress
+  readonly record: PassRecord
+}
+
+interface Settled {
+  readonly standing: Difference[]
+  readonly left: { key: string; error: string }[]
+}
+
+async function onePass(run: Run, from: PassState): Promise<PassState> {
+  const { deps, order, pair, progress, record } = run
+  const { target, clock } = deps
+  let state = from
+  let saved = clock()
+  for (;;) {
+    const [first, ...rest] = state.ranges
+    if (first === undefined) return state
     await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
-    const chunk = await persistently(deps, order.signal, () =>
+    const range = await persistently(deps, order.signal, () =>
       target.cancellable(order.signal, async (connection) => {
-        const upTo = await keyOfBoth(connection, mapping, after, CHUNK)
-        return { upTo, found: await differencesWithin(connection, pair, { after, upTo }) }
+        // What a pass looks at again is a chunk already; the rest is cut into chunks on the way.
+        const upTo = first.upTo ?? (await keyOfBoth(connection, pair.mapping, first.after, CHUNK))
+        const bounds = { after: first.after, upTo }
+        return { ...bounds, found: await differencesWithin(connection, pair, bounds) }
       }),
     )
-    const keys = chunk.found.map(({ key }) => key)
-    for (let i = 0; i < keys.length; i += BATCH) {
-      await settle(deps, order, pair, progress, keys.slice(i, i + BATCH), result)
-      progress.detail({ standing: result.standing.length, left: result.left.length })
+    const { found, ...bounds } = range
+    const chunk = { ...(bounds.after && { after: bounds.after }), ...(bounds.upTo && { upTo: bounds.upTo }) }
+    const settled: Settled = { standing: [], left: [] }
+    if (found.length > 0) {
+      // Written down first: after a crash in the middle of the repair the next pass still looks here again.
+      await record.write({ ...state, dirty: [...state.dirty, chunk], standing: state.standing + 1 })
+      const keys = found.map(({ key }) => key)
+      for (let i = 0; i < keys.length; i += BATCH) {
+        await settle(deps, order, pair, progress, keys.slice(i, i + BATCH), settled)
+        progress.detail({
+          standing: state.standing + settled.standing.length,
+          left: state.left + settled.left.length,
+        })
+      }
     }
-    result.compared += CHUNK
+    const ended = chunk.upTo === undefined || first.upTo !== undefined
+    state = after(state, chunk, ended ? rest : [{ after: bounds.upTo as Key }, ...rest], settled)
     progress.advance(CHUNK)
-    ended = chunk.upTo === undefined
-    after = chunk.upTo
+    if (found.length > 0 || clock() - saved > SAVE_EVERY_MS) {
+      await record.write(state)
+      saved = clock()
+    }
   }
-  result.compared = Math.max(await countRows(target, mapping.old), await countRows(target, mapping.new))
-  return result
+}
+
+function after(
+  state: PassState,
+  chunk: KeptRange,
+  ranges: readonly KeptRange[],
+  { standing, left }: Settled,
+): PassState {
+  const mismatches = standing.map(({ key, ...difference }) => ({ key: keyText(key), ...difference }))
+  const faults = left.filter(({ key }) => !state.faults.some((fault) => fault.key === key))
+  return {
+    pass: state.pass,
+    ranges,
+    dirty: standing.length === 0 ? state.dirty : [...state.dirty, chunk],
+    chunks: state.chunks + 1,
+    repaired: state.repaired + standing.length - left.length,
+    standing: state.standing + standing.length,
+    left: state.left + left.length,
+    digest: addToDigest(state.digest, chunk, standing.length),
+    mismatches: [...state.mismatches, ...mismatches].slice(0, LISTED),
+    faults: [...state.faults, ...faults].slice(0, LISTED),
+  }
 }
 
 async function settle(
@@ -120,7 +233,7 @@ async function settle(
   pair: Pair,
   progress: Progress,
   keys: readonly Key[],
-  result: Pass,
+  result: Settled,
 ): Promise<void> {
   try {
     const done = await persistently(deps, order.signal, () =>
@@ -150,6 +263,9 @@ async function settle(
     for (const key of keys) await settle(deps, order, pair, progress, [key], result)
   }
 }
+
+const checksumOf = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex')
 
 /** Why a key still differs after its repair. */
 export function reasonOf(

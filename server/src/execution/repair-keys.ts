@@ -18,8 +18,28 @@ export interface KeysRepaired {
 export function repairKeys(connection: Connection, pair: Pair, keys: readonly Key[]): Promise<KeysRepaired> {
   return inTransaction(connection, 'begin isolation level read committed', async () => {
     await lockKeys(connection, pair, keys)
-    return repairLocked(connection, pair, keys)
+    const repaired = await repairLocked(connection, pair, keys)
+    await keepQueued(connection, pair, repaired.standing)
+    return repaired
   })
+}
+
+/**
+ * A key that waits for repair and was missing is as good as copied by the repair worker: the worker, who
+ * would find it equal now, must not take it off the queue while a delete with an older snapshot may miss it.
+ */
+async function keepQueued(
+  connection: Connection,
+  { mapping, leader }: Pair,
+  standing: readonly Difference[],
+): Promise<void> {
+  const missing = standing.filter(({ kind }) => kind === 'missing').map(({ key }) => keyText(key))
+  if (missing.length === 0) return
+  await connection.query(
+    `update switchback.repairs set copied = true, settles_after = null
+     where migration = $1 and key = any($2::text[]) and path = $3`,
+    [mapping.migration, missing, leader === 'old' ? 'new' : 'old'],
+  )
 }
 
 /** The key's lock comes before any lock of a row, as in dual operations. */
@@ -61,11 +81,16 @@ async function copyForward(connection: Connection, { mapping }: Pair, keys: read
     params,
   )
   const counterpart = old.keys.map((key, i) => `${key} = ${newKey(mapping, i)}`).join(' and ')
-  await connection.prepared(
-    `delete from ${side.table} as switchback_new where ${among(side, 1)}
-     and not exists (select from ${old.table} where ${counterpart} and ${within(old, {})})`,
+  const ghosts = `${among(side, 1)}
+     and not exists (select from ${old.table} where ${counterpart} and ${within(old, {})})`
+  // Locked first, and looked at again by the next statement: a writer whom only triggers carry along holds no
+  // lock of the key, and may have written both rows since this one looked.
+  const { rowCount } = await connection.prepared(
+    `select from ${side.table} as switchback_new where ${ghosts} order by ${orderBy(side)} for update`,
     params,
   )
+  if (rowCount === 0) return
+  await connection.prepared(`delete from ${side.table} as switchback_new where ${ghosts}`, params)
 }
 
 async function copyBack(

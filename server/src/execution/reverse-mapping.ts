@@ -1,7 +1,9 @@
-import { type Node, parse } from 'libpg-query'
+import type { CopyMapping } from '@switchback/migrations-registry'
+import type { Node } from 'libpg-query'
 import { quoteIdent } from '../db/db.ts'
 import { ExecutionError } from './execution-error.ts'
 import type { MappedColumn, Mapping } from './mapping.ts'
+import { columnsIn, expressionOf } from './sql-expression.ts'
 import type { Column } from './table-columns.ts'
 
 /** The way from new back to old. */
@@ -20,10 +22,16 @@ export interface ReverseMapping {
   readonly stuck: readonly Column[]
 }
 
-/** Inverts the mapping; see docs/decisions on what that means for wider tables. */
-export async function reverseMapping(mapping: Mapping): Promise<ReverseMapping> {
-  const { copy, from } = mapping
-  const reverse = new Map(Object.entries(copy.reverse ?? {}))
+/** What the mapping says about the way back, before the database is looked at: column of old → SQL over new. */
+export interface Inverted {
+  readonly byKey: ReadonlyMap<string, string>
+  readonly byColumn: ReadonlyMap<string, string>
+  /** Columns of old that its key is made of. */
+  readonly keyRefs: ReadonlySet<string>
+}
+
+/** @throws ExecutionError that names the column which neither follows from new nor stands in `reverse` */
+export async function invert(copy: CopyMapping): Promise<Inverted> {
   const byKey = new Map<string, string>()
   const keyRefs = new Set<string>()
   for (const [name, expression] of Object.entries(copy.key)) {
@@ -38,7 +46,9 @@ export async function reverseMapping(mapping: Mapping): Promise<ReverseMapping> 
     if (plain === undefined) for (const column of columns) needed.set(column, name)
     else if (!byColumn.has(plain)) byColumn.set(plain, quoteIdent(name))
   }
-  for (const [name, expression] of reverse) (keyRefs.has(name) ? byKey : byColumn).set(name, expression)
+  for (const [name, expression] of Object.entries(copy.reverse ?? {})) {
+    ;(keyRefs.has(name) ? byKey : byColumn).set(name, expression)
+  }
   for (const [column, name] of needed) {
     if (byKey.has(column) || byColumn.has(column)) continue
     throw new ExecutionError(
@@ -48,6 +58,13 @@ export async function reverseMapping(mapping: Mapping): Promise<ReverseMapping> 
     )
   }
   for (const column of byKey.keys()) byColumn.delete(column)
+  return { byKey, byColumn, keyRefs }
+}
+
+/** Inverts the mapping; see docs/decisions on what that means for wider tables. */
+export async function reverseMapping(mapping: Mapping): Promise<ReverseMapping> {
+  const { copy, from } = mapping
+  const { byKey, byColumn, keyRefs } = await invert(copy)
   const columnOf = (name: string): Column => {
     const column = from.columns.get(name)
     if (column === undefined) {
@@ -91,41 +108,4 @@ async function emptyOf(column: Column): Promise<{ sql: string } | 'left' | 'stuc
   let node: Node | undefined = value
   while (node !== undefined && 'TypeCast' in node) node = node.TypeCast.arg
   return node !== undefined && 'A_Const' in node ? { sql: column.default } : 'left'
-}
-
-async function expressionOf(expression: string): Promise<Node | undefined> {
-  try {
-    const { stmts } = await parse(`select (${expression})`)
-    const select = stmts?.[0]?.stmt
-    const target =
-      select !== undefined && 'SelectStmt' in select ? select.SelectStmt.targetList?.[0] : undefined
-    return target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined
-  } catch (error) {
-    throw new ExecutionError('work-impossible', `"${expression}" is no SQL expression`, { cause: error })
-  }
-}
-
-/** Columns an expression names, folded as PostgreSQL folds them; `plain` where it is nothing but one. */
-async function columnsIn(expression: string): Promise<{ plain?: string; columns: readonly string[] }> {
-  const node = await expressionOf(expression)
-  const columns: string[] = []
-  const walk = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return
-    if ('ColumnRef' in value) {
-      const name = lastName(value.ColumnRef)
-      if (name !== undefined) columns.push(name)
-    }
-    for (const child of Object.values(value)) walk(child)
-  }
-  walk(node)
-  const plain = node !== undefined && 'ColumnRef' in node ? columns[0] : undefined
-  return { columns, ...(plain === undefined ? {} : { plain }) }
-}
-
-function lastName(reference: unknown): string | undefined {
-  if (typeof reference !== 'object' || reference === null || !('fields' in reference)) return undefined
-  const field: unknown = Array.isArray(reference.fields) ? reference.fields.at(-1) : undefined
-  if (typeof field !== 'object' || field === null || !('String' in field)) return undefined
-  const text = field.String
-  return typeof text === 'object' && text !== null && 'sval' in text ? String(text.sval) : undefined
 }

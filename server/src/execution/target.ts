@@ -40,9 +40,10 @@ const types = {
     oid === 20 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
 } as pg.CustomTypesConfig
 
-// Keys and archived values travel as text: it must not depend on settings of a role or database.
+// Keys and archived values travel as text: it must not depend on settings of a role or database. And what the
+// engine copies from one table to the other is not carried back by their triggers.
 const SESSION =
-  '-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c client_encoding=UTF8 -c jit=off'
+  '-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c client_encoding=UTF8 -c jit=off -c switchback.engine=on'
 
 const RESET = 'reset lock_timeout; reset statement_timeout; reset default_transaction_isolation'
 

@@ -71,13 +71,76 @@ test('verification finds each difference, says which, repairs it from old, and i
   const { divergences, detail } = await execution.run('verify', order(profiles()))
   expect(divergences).toBe(0)
   expect(detail).toMatchObject({ compared: 500, repaired: 4, passes: 2, faults: [] })
+  // The second pass looked again where the first had repaired, and nowhere else.
+  expect(detail).toMatchObject({ chunks: 2, rows: { old: 500, new: 500 }, sample: { keys: 500 } })
+  expect(detail.digest).toMatch(/^[0-9a-f]{64}$/)
   expect(detail.mismatches).toEqual([
-    { key: '17', kind: 'differs', columns: ['bio'] },
-    { key: '18', kind: 'differs', columns: ['bio', 'tags'] },
-    { key: '19', kind: 'missing', columns: [] },
-    { key: '1000', kind: 'extra', columns: [] },
+    { key: '17', kind: 'differs', columns: ['bio'], values: { bio: { old: 'bio 17', new: 'wrong' } } },
+    {
+      ...{ key: '18', kind: 'differs', columns: ['bio', 'tags'] },
+      values: { bio: { old: 'bio 18', new: null }, tags: { old: '[]', new: null } },
+    },
+    { key: '19', kind: 'missing', columns: [], values: null },
+    { key: '1000', kind: 'extra', columns: [], values: null },
   ])
   expect((await execution.run('verify', order(profiles()))).detail).toMatchObject({ repaired: 0, passes: 1 })
+})
+
+test('what a column tolerates is no difference, and what goes beyond it is', async () => {
+  await pool.query(`
+    create table readings (id int primary key, value float8, taken timestamptz, settings text);
+    create table readings_new (id bigint primary key, value float8, taken timestamptz, settings text);
+    insert into readings select i, i, '2026-01-01', '{"a": 1, "b": 2}' from generate_series(1, 6) i;
+    insert into readings_new select * from readings;
+    update readings_new set value = value + 1e-7 where id = 1;
+    update readings_new set value = value + 0.1 where id = 2;
+    update readings_new set value = null where id = 3;
+    update readings_new set taken = taken + interval '400 microseconds' where id = 4;
+    update readings_new set taken = taken + interval '2 milliseconds' where id = 5;
+    update readings_new set settings = '{"b":2,"a":1}' where id < 6;
+    update readings_new set settings = '{"b":2}' where id = 6`)
+  const exact = {
+    ...{ from: 'readings', to: 'readings_new', key: { id: 'id' } },
+    columns: { value: 'value', taken: 'taken', settings: 'settings' },
+  }
+  const compare = { value: { relative: 1e-6 }, taken: { precision: 'millisecond' }, settings: 'json' }
+  const { detail } = await execution.run('verify', order(profiles({ ...exact, compare })))
+  expect(
+    (detail.mismatches as { key: string; columns: string[] }[]).map(({ key, columns }) => [key, columns]),
+  ).toEqual([
+    ['2', ['value']],
+    ['3', ['value']],
+    ['5', ['taken']],
+    ['6', ['settings']],
+  ])
+  expect((await execution.run('verify', order(profiles(exact), { epoch: 4 }))).detail).toMatchObject({
+    repaired: 2,
+  })
+})
+
+test('goes on where it was called off, and looks again where it had repaired', async () => {
+  await pool.query(`insert into users (id, bio) select i, 'more' from generate_series(1000, 40000) i;
+    insert into profiles select id, bio, tags, created_at from users where id >= 1000;
+    update profiles set bio = 'wrong' where user_id = 1500`)
+  const stop = new AbortController()
+  let chunks = 0
+  const calledOff = execution.run(
+    'verify',
+    order(profiles(), {
+      signal: stop.signal,
+      heldBackBy: () => {
+        chunks += 1
+        if (chunks === 3) stop.abort()
+        return undefined
+      },
+    }),
+  )
+  await expect(calledOff).rejects.toThrow('called off')
+  const { divergences, detail } = await execution.run('verify', order(profiles()))
+  expect(divergences).toBe(0)
+  // 39,501 rows: four chunks, one of which had to be looked at once more. Begun anew it would be no second pass.
+  expect(detail).toMatchObject({ chunks: 5, passes: 2, repaired: 1 })
+  expect(await rows('select from switchback.verifications')).toEqual([])
 })
 
 test('a difference that a dual write explains does not count: it is looked at again under the key lock', async () => {
@@ -147,6 +210,27 @@ test('a missing row that was copied stays queued while a transaction may not hav
   }
   expect(await execution.repairSome(profiles(), 10)).toBe(1)
   expect(await rows('select from profiles where user_id = 40')).toEqual([])
+})
+
+test('a queued key whose missing row verification has copied stays queued until older snapshots are gone', async () => {
+  await pool.query('delete from profiles where user_id = 40')
+  await pool.query(`select switchback.queue_repair('profiles', '40', 'new', 3, 'test')`)
+  const deleter = await pool.connect()
+  try {
+    await deleter.query('begin isolation level repeatable read; select count(*) from profiles')
+    const reports: WorkProgress[] = []
+    const running = execution.run('verify', order(profiles(), { report: (p) => reports.push(p) }))
+    await waitFor(() => reports.some(({ stage }) => stage === 'waiting for older transactions'))
+    expect(await execution.repairSome(profiles(), 10)).toBe(0)
+    await deleter.query('delete from users where id = 40')
+    expect((await deleter.query('delete from profiles where user_id = 40')).rowCount).toBe(0)
+    await deleter.query('commit')
+    expect(await execution.repairs('profiles')).toEqual({ old: 0, new: 1 })
+    expect(await running).toMatchObject({ divergences: 0, detail: { repaired: 2, passes: 3 } })
+  } finally {
+    deleter.release()
+  }
+  expect(await execution.repairSome(profiles(), 10)).toBe(1)
 })
 
 test('a repair that fails is kept, with its reason, and the others go on', async () => {

@@ -12,8 +12,12 @@ async function run(deps: ReconcileDeps, order: WorkOrder, leader: Pair['leader']
     leader === 'old' ? { mapping, leader } : { mapping, leader, reverse: await reverseMapping(mapping) }
   const progress = createProgress(order.report, deps.clock)
   try {
-    const { divergences, ...detail } = await reconcile(deps, order, pair, progress)
-    return { divergences, detail: { ...detail, ms: deps.clock() - began } }
+    const { divergences, differing, ...detail } = await reconcile(deps, order, pair, progress)
+    return {
+      divergences,
+      compared: { rows: detail.compared, differing, left: divergences },
+      detail: { ...detail, ms: deps.clock() - began },
+    }
   } finally {
     progress.end()
   }

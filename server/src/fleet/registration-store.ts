@@ -1,4 +1,4 @@
-import type { MigrationState, Registration } from '@switchback/migrations-registry'
+import type { MigrationDefinition, MigrationState, Registration } from '@switchback/migrations-registry'
 import type { Db, Queryable } from '../db/db.ts'
 import type { FleetRefusal } from './fleet-port.ts'
 import { judgeRegistration, type MigrationStanding, PREVIOUS, type StoredInstance } from './registration.ts'
@@ -54,8 +54,13 @@ async function lockStandings(
   tx: Queryable,
   registrations: readonly Registration[],
 ): Promise<readonly MigrationStanding[]> {
-  const { rows } = await tx.query<{ id: string; apps: readonly string[] | null; state: MigrationState }>(
-    `select id, definition -> 'apps' as apps, state from migrations
+  const { rows } = await tx.query<{
+    id: string
+    apps: readonly string[] | null
+    writes: MigrationDefinition['writes'] | null
+    state: MigrationState
+  }>(
+    `select id, definition -> 'apps' as apps, definition ->> 'writes' as writes, state from migrations
      where id = any($1) or definition -> 'apps' ?| $2
      order by id for share`,
     [
@@ -63,7 +68,7 @@ async function lockStandings(
       [...new Set(registrations.map(({ app }) => app))],
     ],
   )
-  return rows.map(({ id, apps, state }) => ({ id, apps: apps ?? [], state }))
+  return rows.map(({ id, apps, writes, state }) => ({ id, apps: apps ?? [], writes: writes ?? 'sdk', state }))
 }
 
 const concerning = (

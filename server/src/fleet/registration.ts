@@ -1,11 +1,12 @@
-import type { MigrationState, Path, Registration } from '@switchback/migrations-registry'
-import { currentRouting, PROTOCOL, usedPaths } from '@switchback/migrations-registry'
+import type { MigrationDefinition, MigrationState, Path, Registration } from '@switchback/migrations-registry'
+import { currentRouting, PROTOCOL, toldRouting, usedPaths } from '@switchback/migrations-registry'
 import type { FleetRefusal } from './fleet-port.ts'
 
 /** Where a migration stands, as far as taking on an instance must know it. */
 export interface MigrationStanding {
   readonly id: string
   readonly apps: readonly string[]
+  readonly writes?: MigrationDefinition['writes']
   readonly state: MigrationState
 }
 
@@ -103,7 +104,7 @@ function missingHandlers(registration: Registration, standing: MigrationStanding
   const { id, apps, state } = standing
   const declared = registration.migrations[id]
   if (declared === undefined && !apps.includes(registration.app)) return []
-  const needed = usedPaths(currentRouting(id, state))
+  const needed = usedPaths(toldRouting(standing, currentRouting(id, state)))
   // A version from before the migration was thought of does what old does, without a handler for it. Were it
   // refused, registering a migration would take down the application that it is for.
   if (declared === undefined && needed.every((path) => path === 'old')) return []

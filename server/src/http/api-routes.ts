@@ -8,7 +8,13 @@ import { ofrepRoutes } from '../flags/ofrep-routes.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
+import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
+import { channelRoutes } from '../notifications/channel-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
+import type { ReviewRoutesDeps } from '../review/review-routes.ts'
+import { reviewRoutes } from '../review/review-routes.ts'
+import { sourceRoutes } from '../sources/source-routes.ts'
+import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
@@ -25,12 +31,15 @@ export interface ApiDeps
     AlertRoutesDeps,
     FailedRowRoutesDeps,
     FlagRoutesDeps,
+    ChannelRoutesDeps,
+    ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
   readonly tokens: Tokens
+  readonly sources: Sources
 }
 
 /** Every route of the API. */
@@ -44,8 +53,11 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),
   ...alertRoutes(deps),
+  ...sourceRoutes(deps),
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...channelRoutes(deps),
+  ...reviewRoutes(deps),
   ...pollingRoutes(deps),
 ]

@@ -6,6 +6,7 @@ import { pinoHttp } from 'pino-http'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Health } from '../health/health.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import { type HooksDeps, mountHooks } from '../sources/mount-hooks.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { createAuthenticate } from './authenticate.ts'
 import { errorHandler } from './error-handler.ts'
@@ -18,6 +19,8 @@ export interface AppDeps {
   readonly routes: readonly Route[]
   readonly tokens: Pick<Tokens, 'authenticate'>
   readonly health: Health
+  /** Where alerting systems deliver. */
+  readonly hooks: Omit<HooksDeps, 'log' | 'clock' | 'newId'>
   readonly metrics: Pick<Metrics, 'render' | 'request' | 'contentType'>
   readonly log: Logger
   readonly clock: Clock
@@ -64,6 +67,7 @@ export function createApp(deps: AppDeps): Express {
     })
     app.all(path, notAllowed(['GET']))
   }
+  mountHooks(app, { ...deps.hooks, log, clock: deps.clock, newId: deps.newId })
   mountRoutes(app, routes, createAuthenticate(tokens, deps.clock))
   app.use((request) => {
     throw new HttpProblem('not-found', `There is nothing at ${request.path}.`, {

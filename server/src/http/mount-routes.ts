@@ -62,7 +62,8 @@ async function answer(
   )
   response.status(reply.status ?? route.status ?? 200)
   if (reply.headers !== undefined) response.set(reply.headers)
-  if (reply.body === undefined) response.end()
+  if (reply.text !== undefined) response.type(reply.text.type).send(reply.text.content)
+  else if (reply.body === undefined) response.end()
   else response.json(reply.body)
 }
 

@@ -51,9 +51,9 @@ const MEANING: Readonly<Record<number, string>> = {
   409: 'Refused as things stand, with what to do about it.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
-  422: 'The definition is not valid; every problem with its line.',
+  422: 'What was sent cannot be used; every problem with its place.',
   429: 'Too many bad tokens from this address.',
-  503: 'The store cannot be reached.',
+  503: 'The store cannot be reached, or too much came at once; the same again may succeed.',
 }
 
 /** The document of all routes, made from what the routes themselves parse and answer. */
@@ -71,7 +71,9 @@ export function openApiDocument(
       .map((status) => [String(status), { description: MEANING[status] ?? 'A problem.', content: problem }])
     const content =
       route.response === undefined
-        ? {}
+        ? route.produces === undefined
+          ? {}
+          : { content: { [route.produces]: { schema: { type: 'string' as const } } } }
         : { content: { 'application/json': { schema: schemas.of(route.response, 'output') } } }
     registry.registerPath({
       method: route.method,

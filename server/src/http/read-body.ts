@@ -6,18 +6,23 @@ const MAX_BODY_BYTES = 1_000_000
 
 const readRaw = raw({ type: () => true, limit: MAX_BODY_BYTES })
 
-/** Reads a JSON body after the sender is known, and keeps it as it came: signatures are over those bytes. */
-export async function readBody(
-  request: Request,
-  response: Response,
-): Promise<{ readonly raw: Buffer; readonly value: unknown }> {
+/** The body as it came; empty where there is none. */
+export async function readRawBody(request: Request, response: Response): Promise<Buffer> {
   await new Promise<void>((resolve, reject) => {
     readRaw(request, response, (error?: unknown) =>
       error === undefined ? resolve() : reject(explain(error)),
     )
   })
   const body: unknown = request.body
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+}
+
+/** Reads a JSON body after the sender is known, and keeps it as it came: signatures are over those bytes. */
+export async function readBody(
+  request: Request,
+  response: Response,
+): Promise<{ readonly raw: Buffer; readonly value: unknown }> {
+  const bytes = await readRawBody(request, response)
   if (bytes.length === 0) return { raw: bytes, value: undefined }
   const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (!/^application\/([\w.-]+\+)?json$/.test(type)) {

@@ -28,6 +28,8 @@ export interface Reply<Body> {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Body
+  /** Instead of a body: text of a type of its own. */
+  readonly text?: { readonly type: string; readonly content: string }
 }
 
 interface Parts<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> {
@@ -48,6 +50,8 @@ interface Described<Response extends z.ZodType> {
   /** Status of the hoped-for answer; 200 where not given. */
   readonly status?: number
   readonly response?: Response
+  /** Media type of an answer that is text. */
+  readonly produces?: string
   /** Statuses that are answered besides those every route has. */
   readonly problems?: readonly number[]
   /** Answers 304 to a sender that has the present `ETag`. */

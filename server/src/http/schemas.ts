@@ -221,6 +221,23 @@ export const incidentSchema = z
     firstAckAt: time.optional(),
     lastAckAt: time.optional(),
     resolvedAt: time.optional(),
+    ackedAt: time.optional().describe('When somebody said to see to it'),
+    ackedBy: z.string().optional(),
+    beganAt: time.optional().describe('When what caused it began, where that is known'),
+    verification: z
+      .object({
+        outcome: z.enum(['verified', 'failed', 'inconclusive']),
+        at: time,
+        findings: z.array(
+          z.object({
+            name: z.string(),
+            outcome: z.enum(['verified', 'failed', 'inconclusive']),
+            message: z.string(),
+          }),
+        ),
+      })
+      .optional()
+      .describe('Whether the revert has helped; missing until that is known'),
     alertToCommitMs: z.number().optional(),
     alertToLastAckMs: z.number().optional(),
   })

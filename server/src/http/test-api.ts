@@ -5,7 +5,9 @@ import type { Express } from 'express'
 import { pino } from 'pino'
 import type { AlertInbox } from '../alerts/alert-inbox.ts'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
+import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
+import { composeNotices } from '../compose/compose-notices.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
 import { createFlags } from '../flags/flags.ts'
@@ -17,11 +19,17 @@ import type { Incidents } from '../incidents/incidents.ts'
 import { createIncidents } from '../incidents/incidents.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { createMetrics } from '../metrics/metrics.ts'
+import type { Notifier } from '../notifications/notifier.ts'
 import { createPhaseService } from '../phases/create-phase-service.ts'
 import { createPhaseStore } from '../phases/create-phase-store.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
 import { createWaitingRoom } from '../polling/waiting-room.ts'
 import { createSnapshots } from '../push/snapshots.ts'
+import { createReceivers } from '../receivers/receivers.ts'
+import type { AskSns } from '../receivers/sns.ts'
+import { createSecretBox } from '../secrets/secret-box.ts'
+import type { Sources } from '../sources/sources.ts'
+import { createSources } from '../sources/sources.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
@@ -42,6 +50,8 @@ export interface TestApi {
   readonly monitor: Monitor
   readonly metrics: Metrics
   readonly tokens: Tokens
+  readonly sources: Sources
+  readonly notifier: Notifier
   /** Lines that were logged so far. */
   readonly logged: string[]
   /** Faults that the inbox met. */
@@ -62,6 +72,10 @@ export interface TestApiOptions {
   readonly name?: string
   /** A service in place of the real one, made from it; for faults that cannot be had otherwise. */
   readonly wrapPhases?: (phases: PhaseService) => PhaseService
+  /** What stands for SNS. */
+  readonly askSns?: AskSns
+  readonly secretKey?: string
+  readonly onDead?: (alert: string) => void
 }
 
 export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
@@ -98,9 +112,29 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     onDecided: metrics.alertDecided,
     onFault: (error) => void faults.push(error),
+    ...(options.onDead === undefined ? {} : { onDead: options.onDead }),
     intervalMs: 60_000,
   })
   const tokens = createTokens({ db, clock, newId, randomBytes })
+  const askSns = options.askSns ?? (() => Promise.reject(new Error('there is no SNS here')))
+  const box = createSecretBox(Buffer.from(options.secretKey ?? 'a key for tests only'))
+  const notices = composeNotices({
+    db,
+    clock,
+    newId,
+    box,
+    phases,
+    config: { notifyHttpHosts: [], publicUrl: 'https://switchback.example' },
+    onFault: (error) => void faults.push(error),
+  })
+  const sources = createSources({
+    db,
+    clock,
+    newId,
+    randomBytes,
+    box,
+    receivers: createReceivers(askSns),
+  })
   const waitingRoom = createWaitingRoom((listener) => {
     listeners.add(listener)
     return () => listeners.delete(listener)
@@ -127,13 +161,18 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,
+    replay: createReplay({ db, clock, newId, inbox, sources }),
+    sources,
+    channels: notices.channels,
+    repairs: async () => ({ old: 0, new: 0 }),
     audit: createAudit({ db }),
     tokens,
     waitingRoom,
     telemetry: metrics.telemetry,
   })
   const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: 10_000 })
-  const app = createApp({ routes, tokens, health, metrics, log, clock, newId })
+  const hooks = { db, sources, inbox, askSns }
+  const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
   const actor = { name: 'test' }
 
   async function registered(id: string, more?: string): Promise<void> {
@@ -153,6 +192,8 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     monitor,
     metrics,
     tokens,
+    sources,
+    notifier: notices.notifier,
     logged,
     faults,
     now: clock,
@@ -184,6 +225,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
       waitingRoom.close()
       await monitor.stop()
       await inbox.stop()
+      await notices.notifier.stop()
       await fleet.stop()
     },
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { authorizeScope } from '../http/authenticate.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
@@ -13,7 +14,7 @@ const timeline = z.array(
 export function incidentRoutes({
   incidents,
 }: {
-  readonly incidents: Pick<Incidents, 'list' | 'get'>
+  readonly incidents: Pick<Incidents, 'list' | 'get' | 'acknowledge'>
 }): readonly Route[] {
   return [
     route({
@@ -54,6 +55,30 @@ export function incidentRoutes({
             action: 'List them with GET /v1/incidents.',
           })
         }
+        return { body: incident }
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/incidents/{id}/ack',
+      tag: 'incidents',
+      permission: 'operate',
+      summary: 'Says that one sees to it: nobody further is called',
+      params: idParams,
+      response: incidentSchema.extend({ timeline }),
+      problems: [404, 409],
+      handle: async ({ params: { id } }, { principal }) => {
+        const before = await incidents.get(id)
+        if (before !== undefined) authorizeScope(principal, before.migration)
+        const done = await incidents.acknowledge(id, principal.name)
+        if (done === 'already') {
+          throw new HttpProblem(
+            'already-acknowledged',
+            `${before?.ackedBy ?? 'Somebody'} sees to it already.`,
+          )
+        }
+        const incident = await incidents.get(id)
+        if (incident === undefined) throw new HttpProblem('unknown-incident', `There is no incident "${id}".`)
         return { body: incident }
       },
     }),

@@ -1,5 +1,6 @@
 import type { Phase, RevertCause } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import type { Verification } from '../verification/verification-store.ts'
 
 /** One revert, as it is told afterwards. Times are Unix milliseconds. */
 export interface Incident {
@@ -20,6 +21,13 @@ export interface Incident {
   readonly firstAckAt?: number
   readonly lastAckAt?: number
   readonly resolvedAt?: number
+  /** When somebody said to see to it, and who. */
+  readonly ackedAt?: number
+  readonly ackedBy?: string
+  /** When what caused it began, where that is known. */
+  readonly beganAt?: number
+  /** Whether the revert has helped; undefined until that is known. */
+  readonly verification?: Verification
   readonly alertToCommitMs?: number
   readonly alertToLastAckMs?: number
 }
@@ -48,10 +56,14 @@ interface Row {
   readonly first_ack_at: Date | null
   readonly last_ack_at: Date | null
   readonly resolved_at: Date | null
+  readonly acked_at: Date | null
+  readonly acked_by: string | null
+  readonly began_at: Date | null
+  readonly verification: Verification | null
 }
 
 const COLUMNS = `id, migration, status, kind, title, cause, from_phase, to_phase, from_epoch, to_epoch, alerted_at,
-  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at`
+  opened_at, committed_at, first_ack_at, last_ack_at, resolved_at, verification, acked_at, acked_by, began_at`
 
 function toIncident(row: Row): Incident {
   const alerted = row.alerted_at?.getTime()
@@ -71,7 +83,11 @@ function toIncident(row: Row): Incident {
     ...(committed === undefined ? {} : { committedAt: committed }),
     ...(row.first_ack_at === null ? {} : { firstAckAt: row.first_ack_at.getTime() }),
     ...(lastAck === undefined ? {} : { lastAckAt: lastAck }),
+    ...(row.acked_at === null ? {} : { ackedAt: row.acked_at.getTime() }),
+    ...(row.acked_by === null ? {} : { ackedBy: row.acked_by }),
+    ...(row.began_at === null ? {} : { beganAt: row.began_at.getTime() }),
     ...(row.resolved_at === null ? {} : { resolvedAt: row.resolved_at.getTime() }),
+    ...(row.verification === null ? {} : { verification: row.verification }),
     ...(alerted === undefined || committed === undefined ? {} : { alertToCommitMs: committed - alerted }),
     ...(alerted === undefined || lastAck === undefined ? {} : { alertToLastAckMs: lastAck - alerted }),
   }
@@ -130,6 +146,29 @@ export async function addEvent(tx: Queryable, incident: string, event: IncidentE
 export async function findIncident(on: Queryable, id: string): Promise<Incident | undefined> {
   const { rows } = await on.query<Row>(`select ${COLUMNS} from incidents where id = $1`, [id])
   return rows[0] === undefined ? undefined : toIncident(rows[0])
+}
+
+export async function incidentsOf(
+  on: Queryable,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Incident>> {
+  if (ids.length === 0) return new Map()
+  const { rows } = await on.query<Row>(`select ${COLUMNS} from incidents where id = any($1)`, [ids])
+  return new Map(rows.map((row) => [row.id, toIncident(row)]))
+}
+
+/** Notes who sees to it; false where somebody does already, or there is no such incident. */
+export async function setAcknowledged(tx: Queryable, id: string, by: string, at: number): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    'update incidents set acked_at = $3, acked_by = $2 where id = $1 and acked_at is null',
+    [id, by, new Date(at)],
+  )
+  return rowCount === 1
+}
+
+/** Notes when what caused it began, once. */
+export async function setBegan(tx: Queryable, id: string, at: number): Promise<void> {
+  await tx.query('update incidents set began_at = coalesce(began_at, $2) where id = $1', [id, new Date(at)])
 }
 
 export async function listIncidents(

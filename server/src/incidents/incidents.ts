@@ -1,5 +1,6 @@
 import type { InstanceFacts, TripwireVerdict } from '@switchback/migrations-registry'
 import { isLive } from '@switchback/migrations-registry'
+import { recordChange } from '../changes/record-change.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db, Queryable } from '../db/db.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
@@ -15,7 +16,9 @@ import {
   listIncidents,
   resolveOpen,
   setAck,
+  setAcknowledged,
   setAlerted,
+  setBegan,
   timelineOf,
 } from './incident-store.ts'
 
@@ -34,6 +37,10 @@ interface AlertedRevert {
     readonly name: string
     readonly source: string
     readonly summary?: string
+    readonly startedAt?: number
+    readonly link?: string
+    readonly labels?: Readonly<Record<string, string>>
+    readonly measured?: unknown
   }
   readonly explanation: string
 }
@@ -58,6 +65,8 @@ export interface Incidents extends RevertRecorder {
   alerted(tx: Queryable, revert: AlertedRevert): Promise<void>
   /** Writes down which tripwire a revert came from, with the numbers that it saw. */
   breached(tx: Queryable, revert: TrippedRevert): Promise<void>
+  /** Notes that somebody sees to it: nobody further is called. */
+  acknowledge(id: string, by: string): Promise<'acknowledged' | 'already' | 'unknown'>
   /** Called when positions were stored: notes the first and the last ack of reverts that wait for them. */
   observeProgress(migrations: readonly string[]): Promise<void>
 }
@@ -164,12 +173,23 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
       if (known === undefined || known.alertedAt !== undefined) return
       const { incident: id, alert, receivedAt, decidedAt, explanation } = revert
       await setAlerted(tx, id, receivedAt, revert.committedAt)
+      const { startedAt, link, labels, measured } = alert
+      if (startedAt !== undefined && startedAt < receivedAt) {
+        await setBegan(tx, id, startedAt)
+        const message = `${alert.source} saw it begin.`
+        await addEvent(tx, id, { at: startedAt, kind: 'first-bad-sample', message, detail: {} })
+      }
       const received = `${alert.name} from ${alert.source}${alert.summary === undefined ? '' : `: ${alert.summary}`}`
       await addEvent(tx, id, {
         at: receivedAt,
         kind: 'alert-received',
         message: received,
-        detail: { alert: alert.id },
+        detail: {
+          alert: alert.id,
+          ...(labels === undefined ? {} : { labels }),
+          ...(measured === undefined ? {} : { measured }),
+          ...(link === undefined ? {} : { link }),
+        },
       })
       await addEvent(tx, id, { at: decidedAt, kind: 'decided', message: explanation, detail: {} })
     },
@@ -180,11 +200,30 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
         addEvent(tx, id, { at, kind, message: text, detail: { tripwire, numbers } })
       const { firstBadAt } = numbers
       if (firstBadAt !== undefined && firstBadAt < seenAt) {
+        await setBegan(tx, id, firstBadAt)
         await tell(firstBadAt, 'first-bad-sample', `First failures within the window of ${tripwire}.`)
       }
       await tell(seenAt, 'breach-seen', `${tripwire} was breached.`)
       await tell(decidedAt, 'decided', message)
     },
+    acknowledge: (id, by) =>
+      db.tx(async (tx) => {
+        const at = clock()
+        await tx.query('select from head for update')
+        const incident = await findIncident(tx, id)
+        if (incident === undefined) return 'unknown'
+        if (!(await setAcknowledged(tx, id, by, at))) return 'already'
+        await addEvent(tx, id, { at, kind: 'acknowledged', message: `Taken up by ${by}.`, detail: { by } })
+        const { migration } = incident
+        await recordChange(tx, {
+          at,
+          actor: by,
+          kind: 'incident.acknowledged',
+          subject: id,
+          detail: { migration },
+        })
+        return 'acknowledged'
+      }),
     observeProgress,
   }
 }

@@ -2,6 +2,7 @@ import type { SignalAction, SignalReason, Telemetry } from '@switchback/migratio
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Clock } from '../db/clock.ts'
 import type { Queryable } from '../db/db.ts'
+import { readStats } from '../review/stats.ts'
 import { createSdkMetrics } from './sdk-metrics.ts'
 import { readStoreFigures } from './store-figures.ts'
 
@@ -49,6 +50,17 @@ export function createMetrics({ db, clock }: MetricsDeps): Metrics {
   const latched = gauge('switchback_migration_latched', '1 where a revert waits for a re-arm', ['migration'])
   const instances = gauge('switchback_instances', 'Registered instances by lease', ['app', 'lease'])
   const reverts = gauge('switchback_reverts', 'Reverts so far, by what caused them', ['migration', 'cause'])
+  const rollback = gauge('switchback_time_to_rollback_seconds', 'From the first sign to the last instance', [
+    'quantile',
+  ])
+  const success = gauge(
+    'switchback_success_ratio',
+    'Migrations completed, of those completed or reverted',
+    [],
+  )
+  const downtime = gauge('switchback_failed_operations', 'Operations that failed on new while it served', [])
+  const corruption = gauge('switchback_corruption_incidents', 'Incidents whose data was not right', [])
+  const satisfaction = gauge('switchback_satisfaction', 'What people say of completed migrations, 1 to 5', [])
   const waiting = gauge('switchback_alerts_waiting', 'Alerts that were received and not decided yet', [])
 
   /** Figures of the store are the same on every server; they are read when they are asked for. */
@@ -68,6 +80,18 @@ export function createMetrics({ db, clock }: MetricsDeps): Metrics {
     }
     for (const { migration, cause, count } of figures.reverts) reverts.set({ migration, cause }, count)
     waiting.set(figures.alertsWaiting)
+    const stats = await readStats(db).catch(() => undefined)
+    if (stats === undefined) return
+    const { timeToRollback } = stats.reverts
+    if (timeToRollback !== undefined) {
+      rollback.set({ quantile: '0.5' }, timeToRollback.p50 / 1000)
+      rollback.set({ quantile: '0.99' }, timeToRollback.p99 / 1000)
+      rollback.set({ quantile: '1' }, timeToRollback.max / 1000)
+    }
+    if (stats.migrations.successRate !== undefined) success.set(stats.migrations.successRate)
+    downtime.set(stats.downtime.failed)
+    corruption.set(stats.corruptionIncidents)
+    if (stats.satisfaction.mean !== undefined) satisfaction.set(stats.satisfaction.mean)
   }
 
   return {

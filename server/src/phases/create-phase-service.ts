@@ -2,6 +2,7 @@ import type {
   Blocker,
   Gate,
   GateFacts,
+  MigrationDefinition,
   MigrationEvent,
   MigrationState,
   Refusal,
@@ -43,6 +44,8 @@ export interface PhaseServiceDeps {
   readonly clock: Clock
   readonly newId: NewId
   readonly target: TargetFacts
+  /** What keeps a definition from being taken, as far as the definition alone shows. */
+  readonly unfit?: (definition: MigrationDefinition) => Promise<Refusal | undefined>
   /** Told after each commit. */
   readonly announce: (revision: number) => void
 }
@@ -220,6 +223,8 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   async function register(input: RegisterInput, actor: Actor): Promise<CommandResult> {
     const { id } = input.definition
     const checksum = checksumOf(input)
+    const refusal = await deps.unfit?.(input.definition)
+    if (refusal !== undefined) return { ok: false, refusal }
     const result = await store.tx(async (tx): Promise<CommandResult> => {
       await tx.claim(id)
       const existing = await tx.lock(id)

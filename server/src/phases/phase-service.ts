@@ -1,5 +1,6 @@
 import type {
   Blocker,
+  Compared,
   Gate,
   MigrationDefinition,
   MigrationSql,
@@ -81,6 +82,7 @@ export type Command =
       readonly kind: WorkKind
       readonly epoch: number
       readonly divergences?: number
+      readonly compared?: Compared
       readonly detail?: Readonly<Record<string, unknown>>
     }
   | {

@@ -59,8 +59,14 @@ export function toEvent(
     case 'rearm':
       return { type: 'rearm' }
     case 'work-done': {
-      const { kind, epoch, divergences } = command
-      return { type: 'work-done', kind, epoch, ...(divergences === undefined ? {} : { divergences }) }
+      const { kind, epoch, divergences, compared } = command
+      return {
+        type: 'work-done',
+        kind,
+        epoch,
+        ...(divergences === undefined ? {} : { divergences }),
+        ...(compared === undefined ? {} : { compared }),
+      }
     }
     default:
       return command

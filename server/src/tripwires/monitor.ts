@@ -3,6 +3,8 @@ import {
   autopilotHolds,
   createWindows,
   evaluateTripwires,
+  type Judgement,
+  judgeRecovery,
   type Measurement,
   spansOf,
   type TripwireFacts,
@@ -22,6 +24,10 @@ export interface Monitor {
   verdicts(migration: StoredMigration): readonly TripwireVerdict[]
   /** Why autopilot has to wait; empty where it need not. */
   holds(migration: StoredMigration): readonly string[]
+  /** Live instances that use a migration, counted now. */
+  live(migration: string): Promise<number>
+  /** Whether the path that serves is under the limits for errors. */
+  recovery(migration: StoredMigration): Promise<Judgement | undefined>
   /** The application's own p99 of the last moments in ms; undefined where nothing was measured. */
   latencyP99(migration: string): number | undefined
   /** How far back measurements are of use, in ms. */
@@ -100,14 +106,15 @@ export function createMonitor(deps: MonitorDeps): Monitor {
   }
 
   const liveOf = (id: string): number => live.get(id) ?? 0
+  const factsOf = (migration: StoredMigration): TripwireFacts => ({
+    now: clock(),
+    windows: windowsOf(migration),
+    database: deps.readings(migration),
+    live: liveOf(migration.definition.id),
+    listeningSince,
+  })
   const evaluate = (migration: StoredMigration): readonly TripwireVerdict[] =>
-    evaluateTripwires(migration.definition, migration.state, {
-      now: clock(),
-      windows: windowsOf(migration),
-      database: deps.readings(migration),
-      live: liveOf(migration.definition.id),
-      listeningSince,
-    })
+    evaluateTripwires(migration.definition, migration.state, factsOf(migration))
 
   async function judge(migration: StoredMigration): Promise<void> {
     const { id } = migration.definition
@@ -198,6 +205,15 @@ export function createMonitor(deps: MonitorDeps): Monitor {
     },
     verdicts: evaluate,
     holds: (migration) => autopilotHolds(evaluate(migration), liveOf(migration.definition.id)),
+    live: async (id) => {
+      live = await deps.countLive()
+      return liveOf(id)
+    },
+    recovery: async (migration) => {
+      // An old count could say that nobody is there, and so that there is nothing to look at.
+      live = await deps.countLive()
+      return judgeRecovery(migration.definition, migration.state, factsOf(migration))
+    },
     latencyP99: (id) => {
       const entry = watched.get(id)
       return entry === undefined ? undefined : applicationP99(entry.windows, clock())
@@ -209,6 +225,7 @@ export function createMonitor(deps: MonitorDeps): Monitor {
     start: async () => {
       try {
         await refresh()
+        live = await deps.countLive()
         for (const { migration, tripwire } of await deps.breaches.open()) open.add(`${migration} ${tripwire}`)
       } catch (error) {
         onFault(error, 'tripwires')

@@ -56,6 +56,8 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     listFailedRows: (migration, page) => one.new.listFailedRows(migration, page),
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),
+    // A definition cannot ask for it: no trigger writes in another database.
+    carry: (definition, on, watch) => one.old.carry(definition, on, watch),
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await prepare(order.definition.id)

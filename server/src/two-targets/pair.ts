@@ -80,6 +80,9 @@ export async function farPair(
   mapping: Mapping,
   leader: Path,
 ): Promise<FarPair> {
+  const { compare = {} } = mapping.copy
+  const meant = (name: string, text: string): string =>
+    compare[name] === 'json' ? `(${text})::jsonb::text` : text
   if (leader === 'old') {
     return {
       mapping,
@@ -87,11 +90,13 @@ export async function farPair(
       reverse: undefined,
       old: {
         ...mapping.old,
-        values: mapping.columns.map(({ column, expression }) => far(column.type, expression)),
+        values: mapping.columns.map(({ column, expression }) =>
+          meant(column.name, far(column.type, expression)),
+        ),
       },
       new: {
         ...mapping.new,
-        values: mapping.columns.map(({ column }) => `${quoteIdent(column.name)}::text`),
+        values: mapping.columns.map(({ column }) => meant(column.name, `${quoteIdent(column.name)}::text`)),
       },
     }
   }

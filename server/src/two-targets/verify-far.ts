@@ -113,7 +113,13 @@ export async function reconcileFar(
       return {
         // After the last pass what was just repaired is not proven: it counts as if it were left.
         divergences: repairedNow ? standing.length : left.length,
+        compared: {
+          rows: await rows(),
+          differing: repaired + left.length,
+          left: repairedNow ? standing.length : left.length,
+        },
         detail: {
+          method: 'checksums by chunks of keys, halved down to the rows that differ',
           compared: await rows(),
           passes,
           repaired,

@@ -254,7 +254,7 @@ export const REPAIR_SCRIPTS = readScripts({
     b open k2 old
     b rollback
     b open k2 old`,
-  'the other path under way is not seen': `
+  'the other path under way is waited for': `
     a begin *
     b begin *
     a queue k1 new
@@ -276,7 +276,7 @@ export const REPAIR_SCRIPTS = readScripts({
     b queue k1 new
     a queue k1 new
     a commit`,
-  'the other path queued since the snapshot': `
+  'the other path queued since the snapshot, which does not show it': `
     a begin *
     a get old k1
     b queue k1 old

@@ -318,7 +318,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       ok(
         await session.statement(
           () => 'queue repair',
-          queueRepair(MIGRATION, arg(args, 0), side(arg(args, 1)), { epoch: 1, reason: 'check' }),
+          queueRepair(MIGRATION, arg(args, 0), { path: side(arg(args, 1)), epoch: 1, reason: 'check' }),
         ),
       ),
     sql: (args) =>

@@ -7,6 +7,8 @@ import type { Statement } from './statement.ts'
 export type Side = 'old' | 'new'
 
 export interface Repair {
+  /** The path that is behind. */
+  readonly path: Side
   readonly epoch: number
   readonly reason: string
 }
@@ -15,8 +17,8 @@ export interface Repair {
 export const REPAIRS = table<Repair>('switchback.repairs')
 
 const SEPARATOR = '\u001f'
-export const repairKey = (migration: string, key: string, path: Side): string =>
-  [migration, key, path].join(SEPARATOR)
+/** One row for a key, whatever the path. */
+export const repairKey = (migration: string, key: string): string => [migration, key].join(SEPARATOR)
 export const fenceLock = (migration: string, epoch: number): string => `fence ${migration} ${epoch}`
 export const keyLock = (migration: string, key: string): string => `key ${migration} ${key}`
 export const minimumSequence = (migration: string): string => `minimum:${migration}`
@@ -67,23 +69,19 @@ export const raise =
 
 /** `queue_repair`: refused where the other path waits for a repair of the same key. */
 export const queueRepair =
-  (migration: string, key: string, path: Side, repair: Repair): StatementBody<void> =>
+  (migration: string, key: string, repair: Repair): StatementBody<void> =>
   async (on) => {
     on.renewSnapshot()
-    const other = path === 'old' ? 'new' : 'old'
-    if (on.get(REPAIRS, repairKey(migration, key, other)) !== undefined) {
-      throw new DbError('SB002', `key ${key} of ${migration} waits for repair of the other path`)
-    }
-    await on.pause()
-    on.renewSnapshot()
-    await on.upsert(REPAIRS, repairKey(migration, key, path), repair)
+    const samePath = (before: Repair) => before.path === repair.path
+    if ((await on.upsert(REPAIRS, repairKey(migration, key), repair, samePath)) !== 'unchanged') return
+    throw new DbError('SB002', `key ${key} of ${migration} waits for repair of the other path`)
   }
 
 /** `repair_open`: asked with the snapshot of the statement that asks. */
 export const repairOpen =
   (migration: string, key: string, path: Side): StatementBody<boolean> =>
   (on) =>
-    on.get(REPAIRS, repairKey(migration, key, path)) !== undefined
+    on.get(REPAIRS, repairKey(migration, key))?.path === path
 
 export interface CopyOptions {
   /** Source rows FOR NO KEY UPDATE; without it the copy uses what its snapshot saw. */

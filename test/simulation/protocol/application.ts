@@ -1,14 +1,15 @@
-import type { Position } from '@switchback/migrations-registry'
 import type { Migration, SecondaryFailure } from '@switchback/sdk'
 import { createClient, parseOptions, type Switchback } from '@switchback/sdk/parts'
 import type { Database } from '../database/database.ts'
 import { Session } from '../database/session.ts'
 import type { FenceMinimum } from '../database/target.ts'
 import type { Isolation } from '../database/transaction.ts'
+import type { Checker } from '../invariants/checker.ts'
+import type { Speaker, Value, WriteOp } from '../invariants/operations.ts'
 import type { Network } from '../world/network.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
-import type { Checker, Speaker, Value, WriteOp } from './checker.ts'
+import { lieOf } from './lies.ts'
 import { createSimLink, type Endpoint } from './link.ts'
 import type { Mutant } from './mutants.ts'
 import { MIGRATION } from './tables.ts'
@@ -34,8 +35,8 @@ export interface ApplicationOptions {
   readonly keepsId: boolean
   /** How often a statement of one path fails. */
   readonly failing: number
-  /** Whether several operations are sometimes put into one transaction. */
-  readonly transactions: boolean
+  /** Share of the operations that are put into one transaction with others. */
+  readonly transactions: number
   readonly pauseMs: readonly [number, number]
 }
 
@@ -172,6 +173,7 @@ export class Application implements Speaker {
       ...this.#options,
       app: this,
       retries: 3,
+      beginsEmpty: this.#options.transactions > 0,
       connect: () => {
         for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) {
           if (!session.lost) return session
@@ -204,42 +206,61 @@ export class Application implements Speaker {
   #port: ReturnType<typeof createSimPort> | undefined
 
   async #operate(client: Switchback, migration: Routed, key: string): Promise<void> {
-    const { random, checker, keys, transactions, process } = this.#options
+    const { random, checker, transactions, process } = this.#options
     const drawn = random.next()
-    if (drawn < 0.35) {
-      const read = checker.beginRead(this, key)
-      let value: Value
-      try {
-        value = await migration.read(key)
-      } catch {
-        return checker.readEnded(read)
-      }
-      process.world.note(this.name, () => `was served ${key} = ${value}, epoch ${read.epoch}`)
-      return checker.served(read, value)
-    }
+    if (drawn < 0.35) return this.#read(migration, key)
     const op = this.#op(key, drawn < 0.6 ? 'remove' : 'put')
     try {
       // In `planned` nothing tells which epoch an empty transaction will turn out to be of.
-      const routed = transactions && drawn > 0.92 && checker.fenced(this.applied)
-      if (routed && this.#port !== undefined) {
-        const second = this.#op(random.pick(keys), 'put')
-        await client.transaction(this.#port, async (open) => {
-          // A statement of one's own, which fixes what the transaction sees long before it is let in.
-          await open.db.look()
-          await process.delay(random.between(0, 15))
-          const inside = migration.in(open)
-          await inside.write(op.key, op)
-          if (second.key > op.key) await inside.write(second.key, second)
-        })
-        if (second.key > op.key) checker.acknowledged(second)
-      } else if (op.kind === 'remove') await migration.remove(key, op)
-      else await migration.write(key, op)
+      if (drawn >= 1 - transactions && checker.fenced(this.applied)) {
+        return await this.#transact(client, migration, key)
+      }
+      await (op.kind === 'remove' ? migration.remove(key, op) : migration.write(key, op))
     } catch (error) {
       process.world.note(this.name, () => `${op.kind} ${key} ${op.value ?? ''} failed: ${String(error)}`)
       return
     }
     process.world.note(this.name, () => `${op.kind} ${key} ${op.value ?? ''} is acknowledged`)
     checker.acknowledged(op)
+  }
+
+  async #read(migration: Routed, key: string): Promise<void> {
+    const { checker, process } = this.#options
+    const read = checker.beginRead(this, key)
+    let value: Value
+    try {
+      value = await migration.read(key)
+    } catch {
+      return checker.readEnded(read)
+    }
+    process.world.note(this.name, () => `was served ${key} = ${value}, epoch ${read.epoch}`)
+    checker.served(read, value)
+  }
+
+  /** A transaction of the application's own, with one or two routed operations in it. */
+  async #transact(client: Switchback, migration: Routed, key: string): Promise<void> {
+    const { random, checker, keys } = this.#options
+    if (this.#port === undefined) return
+    const ops = [this.#op(key, random.chance(0.4) ? 'remove' : 'put')]
+    const second = random.pick(keys)
+    // In the order of the keys, as whoever locks several has to.
+    if (second > key) ops.push(this.#op(second, 'put'))
+    await client.transaction(this.#port, async (open) => {
+      // A statement of one's own, which fixes what the transaction sees long before it is let in.
+      await open.db.look()
+      await this.#think()
+      const inside = migration.in(open)
+      for (const op of ops)
+        await (op.kind === 'remove' ? inside.remove(op.key, op) : inside.write(op.key, op))
+      await this.#think()
+    })
+    for (const op of ops) checker.acknowledged(op)
+  }
+
+  /** What else is done in a transaction: mostly little. */
+  #think(): Promise<void> {
+    const { random, process } = this.#options
+    return process.delay(random.chance(0.2) ? random.between(40, 400) : random.between(0, 15))
   }
 
   #op(key: string, kind: WriteOp['kind']): WriteOp {
@@ -250,32 +271,4 @@ export class Application implements Speaker {
 /** Begins the values of a run at one, so that a replay has the same. */
 export function resetValues(): void {
   lastValue = 0
-}
-
-type Positions = Readonly<Record<string, Position>>
-
-const positionsOf = (body: unknown): Positions | undefined =>
-  typeof body === 'object' && body !== null && 'positions' in body ? (body.positions as Positions) : undefined
-
-/** What some mutants say of themselves. */
-function lieOf(
-  mutant: Mutant | undefined,
-  oldestRead: () => number | undefined,
-): ((body: unknown) => unknown) | undefined {
-  const drained: ((position: Position) => number) | undefined =
-    mutant === 'ack-without-drain'
-      ? ({ applied }) => applied
-      : mutant === 'drain-forgets-open-transactions'
-        ? ({ applied }) => Math.min(applied, oldestRead() ?? applied)
-        : undefined
-  if (drained === undefined) return undefined
-  return (body) => {
-    const positions = positionsOf(body)
-    if (positions === undefined) return body
-    const told = Object.entries(positions).map(([id, position]) => [
-      id,
-      { ...position, drained: drained(position) },
-    ])
-    return { ...(body as object), positions: Object.fromEntries(told) }
-  }
 }

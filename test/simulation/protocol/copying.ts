@@ -121,7 +121,11 @@ export async function reconcile(tools: CopyTools, order: WorkOrder, leader: Path
         continue
       }
       const repaired = await persistently(tools, order.signal, (session) =>
-        inTransaction(session, 'read committed', () => repairKeyed(session, difference.key, leader)),
+        inTransaction(session, 'read committed', async () => {
+          const done = await repairKeyed(session, difference.key, leader)
+          if (done === 'missing') await keepQueued(session, difference.key, leader)
+          return done
+        }),
       )
       if (repaired !== 'equal') standing++
     }
@@ -149,6 +153,16 @@ async function repairKeyed(session: Session, key: string, leader: Path): Promise
   return follower === undefined ? 'missing' : 'repaired'
 }
 
+/** What verification copies of a key that waits for repair is not settled yet, as little as what the worker does. */
+async function keepQueued(session: Session, key: string, leader: Path): Promise<void> {
+  await session.update(
+    REPAIR_ROWS,
+    repairKey(MIGRATION, key),
+    ({ settlesAfter: _, ...row }) => ({ ...row, copied: true }),
+    ({ path }) => path !== leader,
+  )
+}
+
 async function copyValue(
   session: Session,
   key: string,
@@ -167,8 +181,8 @@ export async function repairSome(tools: CopyTools, migration: string, limit: num
     const rows = (await session.scan(REPAIR_ROWS)).slice(0, limit)
     let done = 0
     const again: (readonly [string, Path])[] = []
-    for (const [id] of rows) {
-      const [, key = '', path] = id.split('\u001f') as [string, string, Path]
+    for (const [id, { path }] of rows) {
+      const [, key = ''] = id.split('\u001f')
       const outcome = await attempt(session, migration, key, path)
       if (outcome === 'done') done++
       if (outcome === 'copied') again.push([key, path])
@@ -203,9 +217,9 @@ async function attempt(session: Session, migration: string, key: string, path: P
 
 async function repairOne(session: Session, migration: string, key: string, path: Path): Promise<Outcome> {
   await session.lock(keyLock(migration, key), 'exclusive')
-  const id = repairKey(migration, key, path)
+  const id = repairKey(migration, key)
   const found = await session.lockRow(REPAIR_ROWS, id)
-  if (found === undefined) return 'waiting'
+  if (found?.path !== path) return 'waiting'
   if (found.copied === true) {
     if (found.settlesAfter === undefined) return 'copied'
     if (await session.olderSnapshots(found.settlesAfter)) return 'waiting'

@@ -4,15 +4,15 @@ import type { Database } from '../database/database.ts'
 import { DbError } from '../database/db-error.ts'
 import { Session } from '../database/session.ts'
 import { type FenceMinimum, fenceLock, raise } from '../database/target.ts'
+import type { Checker } from '../invariants/checker.ts'
+import { Violation } from '../invariants/violation.ts'
 import type { Network } from '../world/network.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
-import type { Checker } from './checker.ts'
 import { backfill, type CopyTools, reconcile, repairSome } from './copying.ts'
 import type { Mutant } from './mutants.ts'
 import { FENCES, REPAIR_ROWS, TABLES } from './tables.ts'
 import type { TargetSchema } from './target-schema.ts'
-import { Violation } from './violation.ts'
 
 export interface SimExecutionOptions {
   readonly network: Network
@@ -166,6 +166,7 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
       await process.delay(1)
       schema.fence = true
     },
+    carry: async () => 'there',
     passFence: (migration, epoch, signal) => passFence(migration, epoch, signal),
     remember: async (migration: string, state: MigrationState) => {
       if (!schema.fence || mutant === 'epoch-reused-after-restore') return undefined
@@ -193,7 +194,7 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
     repairs: () =>
       connected(async (session) => {
         const rows = await session.scan(REPAIR_ROWS)
-        const old = rows.filter(([key]) => key.endsWith('old')).length
+        const old = rows.filter(([, { path }]) => path === 'old').length
         return { old, new: rows.length - old }
       }),
     failedRows: async () => 0,

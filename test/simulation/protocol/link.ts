@@ -61,9 +61,10 @@ export function createSimLink(options: LinkOptions): Link {
     again()
   }
 
+  const { incarnation } = process
   const toClient = (to: Wire, what: string, run: () => void) => {
     const deliver = () => {
-      if (wire === to) run()
+      if (wire === to && process.incarnation === incarnation) run()
     }
     if (rough) network.send(endpoint.process, process, () => what, deliver)
     else to.channel.toClient(() => `gets ${what}`, deliver)

@@ -22,6 +22,7 @@ export type Action =
   | 'crash-server'
   | 'crash-worker'
   | 'crash-target'
+  | 'jump-clock'
   | 'backup'
   | 'restore'
 
@@ -55,15 +56,16 @@ const EVERYWHERE: Weights = {
   'crash-server': 0.4,
   'crash-worker': 0.4,
   'crash-target': 0.1,
+  'jump-clock': 0.2,
 }
 
 const THEMES: readonly Theme[] = [
   { name: 'from the start', weight: 1, phases: ['planned', 'expanded'], likely: { advance: 25, revert: 1 } },
   {
     name: 'copying',
-    weight: 4,
+    weight: 5,
     phases: ['dual-write', 'backfill'],
-    likely: { advance: 20, revert: 0.5, 'revert-far': 0.2, 'part-app': 0.7, 'stop-app': 0.7 },
+    likely: { advance: 20, revert: 1.5, 'revert-far': 0.2, rearm: 6, 'part-app': 0.7, 'stop-app': 0.7 },
   },
   { name: 'ramp', weight: 3, phases: ['shadow', 'ramp'], likely: { advance: 14, revert: 2 } },
   {
@@ -114,8 +116,11 @@ export interface Scenario {
   readonly onLeaseExpired: readonly ('hold' | 'stop')[]
   readonly onSecondaryFailure: 'repair' | 'fail'
   readonly failing: number
-  readonly transactions: boolean
+  /** Share of the operations that are part of a transaction of the application's own. */
+  readonly transactions: number
   readonly pauseMs: readonly [number, number]
+  /** How fast the target is: bounds of the time between two rows of a statement. */
+  readonly workMs: readonly [number, number]
   readonly slowChance: number
   readonly actions: number
   readonly actionMs: readonly [number, number]
@@ -129,7 +134,7 @@ export function drawScenario(random: Random): Scenario {
     theme: theme.name,
     phase: random.pick(theme.phases),
     apps: random.chance(0.6) ? 2 : 3,
-    keys: ['k1', 'k2', 'k3'].slice(0, random.pick([1, 2, 2, 3])),
+    keys: ['k1', 'k2', 'k3', 'k4'].slice(0, random.pick([1, 2, 2, 3, 4])),
     isolation: random.pick(['read committed', 'repeatable read', 'serializable']),
     fence,
     shadow: random.chance(0.3) ? 1 : 0,
@@ -140,12 +145,19 @@ export function drawScenario(random: Random): Scenario {
     onLeaseExpired: [0, 1, 2].map(() => (random.chance(0.2) ? 'stop' : 'hold')),
     onSecondaryFailure: random.chance(0.8) ? 'repair' : 'fail',
     failing: random.chance(0.35) ? 0.06 : 0,
-    transactions: fence && random.chance(0.4),
+    transactions: fence && random.chance(0.4) ? random.pick([0.08, 0.25]) : 0,
     pauseMs: random.pick([
+      [2, 10],
       [5, 30],
       [15, 80],
     ] as const),
-    slowChance: random.pick([0.02, 0.1]),
+    workMs: random.pick([
+      [0, 0.3],
+      [0, 0.3],
+      [0.2, 3],
+      [1, 6],
+    ] as const),
+    slowChance: random.pick([0.02, 0.1, 0.3]),
     actions: 10 + random.below(16),
     actionMs: random.pick([
       [2, 40],

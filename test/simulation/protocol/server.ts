@@ -10,11 +10,11 @@ import {
   type PhaseService,
   type PhaseStore,
 } from '@switchback/server/protocol'
+import { Violation } from '../invariants/violation.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Connection, Endpoint } from './link.ts'
 import type { Registry } from './registry.ts'
 import type { SimStore } from './store.ts'
-import { Violation } from './violation.ts'
 
 export interface ServerOptions {
   readonly process: SimProcess

@@ -5,12 +5,13 @@ import { Database } from '../database/database.ts'
 import { table } from '../database/relation.ts'
 import { Session } from '../database/session.ts'
 import { type FenceMinimum, minimumSequence, SEQUENCE_MINIMUM } from '../database/target.ts'
+import { Checker } from '../invariants/checker.ts'
+import { Violation } from '../invariants/violation.ts'
 import { Network } from '../world/network.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
 import { World } from '../world/world.ts'
 import { Application, resetValues } from './application.ts'
-import { Checker } from './checker.ts'
 import { createSimExecution } from './execution.ts'
 import type { Mutant } from './mutants.ts'
 import { Operator } from './operator.ts'
@@ -22,7 +23,6 @@ import { SimStore } from './store.ts'
 import type { StoreContent } from './store-content.ts'
 import { FENCES, MIGRATION, TABLES } from './tables.ts'
 import { TargetSchema } from './target-schema.ts'
-import { Violation } from './violation.ts'
 import { wrapStore } from './wrap-store.ts'
 
 export interface RunOptions {
@@ -56,9 +56,9 @@ const TABLE_MINIMUM: FenceMinimum = {
 }
 
 /** One run of the whole protocol from one seed, up to its end or to the first violation. */
-export async function simulate({ seed, mutant, trace = false }: RunOptions): Promise<RunResult> {
+export async function simulate({ seed, mutant, trace: recorded = false }: RunOptions): Promise<RunResult> {
   resetValues()
-  const world = new World({ seed, trace })
+  const world = new World({ seed, trace: recorded })
   const scenario = drawScenario(world.random.fork())
   world.note(
     'seed',
@@ -78,7 +78,9 @@ export async function simulate({ seed, mutant, trace = false }: RunOptions): Pro
     world.note('CHECK', () => error.message)
     violation = error
   }
-  return { seed, scenario, steps: world.steps, violation, trace: world.trace }
+  const trace = [...world.trace]
+  run.end()
+  return { seed, scenario, steps: world.steps, violation, trace }
 }
 
 function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
@@ -91,7 +93,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
     duplication: scenario.rough ? 0.1 : 0,
     notice: [1, 30],
   })
-  const db = new Database(world.process('target'), { work: [0, 0.3], deadlockTimeout: [15, 30] })
+  const db = new Database(world.process('target'), { work: scenario.workMs, deadlockTimeout: [15, 30] })
   const checker = new Checker(db, (what) => world.note('truth', what))
   const store = new SimStore(world, [0.1, 1], (before, after) => checker.stored(before, after))
   const registry = new Registry(world, store, LEASE_MS, HEARTBEAT_MS)
@@ -116,7 +118,9 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
             random: world.random.fork(),
             archive,
             state: () => store.content.migrations.get(MIGRATION)?.state,
-            contractRefusal: () => contractRefusal(store.content, world.now),
+            // Where the clock has jumped, so has the end of the soak.
+            contractRefusal: () =>
+              contractRefusal(store.content, server.process.skew === 0 ? world.now : undefined),
           },
           by,
         ),
@@ -144,7 +148,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
       pauseMs: scenario.pauseMs,
     })
   })
-  checker.apps.push(...apps)
+  checker.watch(apps)
   const operator = new Operator({
     world,
     network,
@@ -184,7 +188,11 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
     for (const app of apps) world.at(random.between(5, 40), () => app.process.restart(app.main))
     operator.start()
   }
-  return { prepare, checker, endsAt }
+  /** Nothing of the run is left to wait for anything. */
+  const end = (): void => {
+    for (const { process } of [server, ...(worker === undefined ? [] : [worker]), ...apps]) process.crash()
+  }
+  return { prepare, checker, endsAt, end }
 }
 
 /** The tables as the phase that is started with has left them. */
@@ -224,12 +232,14 @@ async function fillTarget(
 }
 
 /** I7: what is missing for contract to begin; undefined where nothing is. */
-function contractRefusal({ migrations }: StoreContent, now: number): string | undefined {
+function contractRefusal({ migrations }: StoreContent, now: number | undefined): string | undefined {
   const migration = migrations.get(MIGRATION)
   if (migration === undefined) return 'without a migration'
   const { state, definition } = migration
   if (state.phase !== 'retired') return `in ${state.phase}`
   if (state.approvals.length < definition.contract.approvals) return 'without an approval'
-  if (now < state.since + definition.contract.after - 1) return 'before its soak is over'
+  if (now !== undefined && now < state.since + definition.contract.after - 1) {
+    return 'before its soak is over'
+  }
   return undefined
 }

@@ -12,7 +12,8 @@ import { DbError } from '../database/db-error.ts'
 import type { Session } from '../database/session.ts'
 import { enter, type FenceMinimum, keyLock, queueRepair, repairOpen } from '../database/target.ts'
 import type { Isolation } from '../database/transaction.ts'
-import type { Checker, Speaker, Value, WriteOp } from './checker.ts'
+import type { Checker } from '../invariants/checker.ts'
+import type { Speaker, Value, WriteOp } from '../invariants/operations.ts'
 import type { Mutant } from './mutants.ts'
 import { TABLES } from './tables.ts'
 import type { TargetSchema } from './target-schema.ts'
@@ -23,6 +24,11 @@ export interface AppTx {
   apply(path: Path, op: WriteOp): Promise<void>
   /** A statement that has nothing to do with the migration. */
   look(): Promise<void>
+}
+
+/** Epoch of the operation that a transaction is in, where no guard has told it. */
+interface Unguarded {
+  epoch: number | undefined
 }
 
 export interface PortOptions {
@@ -36,6 +42,8 @@ export interface PortOptions {
   readonly schema: TargetSchema
   readonly minimum: FenceMinimum
   readonly mutant: Mutant | undefined
+  /** Whether there are transactions of the application's own, which begin without an operation. */
+  readonly beginsEmpty: boolean
   /** Whether this statement of an operation is to fail. */
   readonly fails: (path: Path, op: WriteOp) => boolean
 }
@@ -55,7 +63,7 @@ const failureOf = (error: unknown): TargetFailure =>
 export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
   const { app, checker, schema, minimum, mutant } = options
 
-  const txOf = (session: Session): AppTx => ({
+  const txOf = (session: Session, unguarded: Unguarded = { epoch: undefined }): AppTx => ({
     get: (path, key) =>
       session.statement(
         () => `select ${path} ${key}`,
@@ -74,6 +82,7 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
         () => `${op.kind} ${path} ${op.key} ${op.value ?? ''}`,
         async (on) => {
           schema.require(path)
+          if (unguarded.epoch !== undefined) checker.letIn(on.tx, app.name, unguarded.epoch)
           checker.writes(on.tx, op)
           if (options.fails(path, op)) throw new DbError('23514', `planted: ${path} refuses ${op.key}`)
           if (op.kind === 'remove') await on.remove(TABLES[path], op.key)
@@ -97,8 +106,9 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
       if (counts(guard, epoch)) checker.letIn(on.tx, app.name, epoch)
     }
 
-  /** A transaction that begins without a guard where there is a fence comes to its operations later. */
-  const counts = (guard: Guard, epoch: number) => guard.kind !== 'none' || !checker.fenced(epoch)
+  /** What may be empty, and turn out to be of a later epoch, counts from its first operation. */
+  const counts = (guard: Guard, epoch: number) =>
+    guard.kind !== 'none' || (!options.beginsEmpty && !checker.fenced(epoch))
   const epochOf = (guard: Guard) => (guard.kind === 'fence' ? guard.epoch : app.applied)
   const labelOf = (guard: Guard) =>
     guard.kind === 'none'
@@ -115,7 +125,10 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
     }
   }
 
-  const open = async (begin: (session: Session) => Promise<void>): Promise<TransactionHandle<AppTx>> => {
+  const open = async (
+    begin: (session: Session) => Promise<void>,
+    unguarded?: number,
+  ): Promise<TransactionHandle<AppTx>> => {
     const session = options.connect()
     try {
       await begin(session)
@@ -123,7 +136,7 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
       await abandon(session)
       throw error
     }
-    return handleOf(session)
+    return handleOf(session, { epoch: unguarded })
   }
 
   const abandon = async (session: Session): Promise<void> => {
@@ -131,10 +144,10 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
     options.giveBack(session)
   }
 
-  const handleOf = (session: Session): TransactionHandle<AppTx> => {
+  const handleOf = (session: Session, unguarded: Unguarded): TransactionHandle<AppTx> => {
     let ended = false
     return {
-      tx: txOf(session),
+      tx: txOf(session, unguarded),
       enter: async (guard, savepoint) => {
         const token = { app, epoch: epochOf(guard) }
         checker.sent(token)
@@ -143,6 +156,7 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
         } finally {
           checker.over(token)
         }
+        unguarded.epoch = guard.kind === 'none' ? token.epoch : undefined
         if (savepoint) await session.savepoint('s')
       },
       savepoint: () => session.savepoint('s'),
@@ -150,7 +164,7 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
       queueRepair: ({ migration, key, path, epoch, reason }) =>
         session.statement(
           () => `queue repair of ${path} ${key}`,
-          queueRepair(migration, key, path, { epoch, reason }),
+          queueRepair(migration, key, { path, epoch, reason }),
         ),
       repairOpen: (migration, key, path) =>
         session.statement(() => `repair open ${path} ${key}`, repairOpen(migration, key, path)),
@@ -191,12 +205,16 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
       const token = { app, epoch: epochOf(guard) }
       if (counts(guard, token.epoch)) checker.sent(token)
       try {
-        return await open(async (session) => {
-          const label = labelOf(guard)
-          // A begin without a guard lets nobody in yet: `enter` follows.
-          await session.begin(options.isolation, { label, body: guardBody(guard, token.epoch) })
-          if (savepoint) await session.savepoint('s')
-        })
+        return await open(
+          async (session) => {
+            await session.begin(options.isolation, {
+              label: labelOf(guard),
+              body: guardBody(guard, token.epoch),
+            })
+            if (savepoint) await session.savepoint('s')
+          },
+          guard.kind === 'none' ? token.epoch : undefined,
+        )
       } finally {
         checker.over(token)
       }

@@ -132,7 +132,13 @@ export class Channel {
     this.#forget = forget
     this.#stopWatching = [
       // The kernel of a dead process still delivers what it was given, then says that the end has come.
-      client.onCrash(() => this.#finish('toServer')),
+      client.onCrash(() => {
+        // Nothing is given to whoever is started in its place.
+        const { toClient } = this.#lanes
+        toClient.closed = true
+        toClient.messages.length = 0
+        this.#finish('toServer')
+      }),
       server.onCrash(() => this.break()),
     ]
   }

@@ -44,17 +44,24 @@ export class SimProcess implements EventOwner {
   /** Resolves after `ms`, or at once when the signal is aborted. */
   readonly delay = (ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve()
-      const wake = () => {
-        signal?.removeEventListener('abort', onAbort)
-        resolve()
+      if (signal === undefined) return void this.at(ms, resolve)
+      if (signal.aborted) return resolve()
+      const leave = () => {
+        signal.removeEventListener('abort', onAbort)
+        forget()
       }
-      const timer = this.at(ms, wake)
+      const timer = this.at(ms, () => {
+        leave()
+        resolve()
+      })
       const onAbort = () => {
         timer.cancelled = true
+        leave()
         resolve()
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      signal.addEventListener('abort', onAbort, { once: true })
+      // A combined signal that somebody listens to is kept for ever, and with it the whole run.
+      const forget = this.onCrash(leave)
     })
 
   /** Calls `run` every `ms` until the returned function is called or the process crashes. */

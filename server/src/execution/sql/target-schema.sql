@@ -28,6 +28,9 @@ create table if not exists switchback.repairs (
   settles_after xid8,
   primary key (migration, key, path)
 );
+-- Both paths of a key are never behind at once: neither could be copied from. An index and not a question,
+-- because a question asked with an older snapshot does not see what was queued since.
+create unique index if not exists repairs_one_path on switchback.repairs (migration, key);
 
 -- Independent mode: the other path of a key is about to be written in another database. Written in the
 -- transaction of the leading path, removed when the second write has been committed; what is left over is
@@ -54,20 +57,18 @@ create or replace function switchback.queue_repair(
 ) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  insert into switchback.repairs (migration, key, path, epoch, reason)
+  values (p_migration, p_key, p_path, p_epoch, left(p_reason, 1000))
+  on conflict (migration, key) do update
+    set epoch = excluded.epoch, reason = excluded.reason, queued_at = excluded.queued_at, last_error = null,
+        copied = false, settles_after = null
+    where repairs.path = excluded.path;
   -- Both paths behind for one key: neither could be copied from. The write must fail instead.
-  if exists (
-    select from switchback.repairs
-    where migration = p_migration and key = p_key and path <> p_path
-  ) then
+  if not found then
     raise exception using
       errcode = 'SB002',
       message = format('key %s of %s waits for repair of the other path', p_key, p_migration);
   end if;
-  insert into switchback.repairs (migration, key, path, epoch, reason)
-  values (p_migration, p_key, p_path, p_epoch, left(p_reason, 1000))
-  on conflict (migration, key, path) do update
-    set epoch = excluded.epoch, reason = excluded.reason, queued_at = excluded.queued_at, last_error = null,
-        copied = false, settles_after = null;
 end
 $$;
 
@@ -156,4 +157,15 @@ create table if not exists switchback.failed_rows (
   error text not null,
   failed_at timestamptz not null default clock_timestamp(),
   primary key (migration, key)
+);
+
+-- Where a verification stands: it goes on there after a crash.
+create table if not exists switchback.verifications (
+  migration text not null,
+  -- The path that the other one is compared with.
+  leader text not null check (leader in ('old', 'new')),
+  epoch bigint not null,
+  mapping text not null,
+  state jsonb not null,
+  primary key (migration, leader)
 );

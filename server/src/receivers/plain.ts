@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { Signal } from '@switchback/migrations-registry'
 import { durationSchema, migrationIdSchema } from '@switchback/migrations-registry'
 import { z } from 'zod'
+import type { Receiver } from './receiver.ts'
+import { clean, digestOf, readJson } from './signal-from.ts'
 
 /** The plain alert: a measurement, for systems that know the rate and for scripts. */
 export const plainAlertSchema = z
@@ -42,16 +43,19 @@ export type PlainAlert = z.output<typeof plainAlertSchema>
  */
 export function signalOfPlain(alert: PlainAlert, raw: Buffer, receivedAt: number, nonce: string): Signal {
   const { migration, path, operation, errorRate, samples, window, startedAt, epoch } = alert
-  const digest = (): string => createHash('sha256').update(raw).digest('hex')
   const dedupKey =
-    alert.id !== undefined ? `id:${alert.id}` : startedAt !== undefined ? `body:${digest()}` : `once:${nonce}`
+    alert.id !== undefined
+      ? `id:${clean(alert.id)}`
+      : startedAt !== undefined
+        ? `body:${digestOf(raw)}`
+        : `once:${nonce}`
   return {
     source: 'plain',
     dedupKey,
     status: 'firing',
     name: 'error-rate',
     labels: {},
-    startedAt: startedAt ?? receivedAt,
+    startedAt: Math.min(startedAt ?? receivedAt, receivedAt),
     receivedAt,
     summary: `${Number((errorRate * 100).toFixed(3))}% of ${samples} operations failed`,
     migration,
@@ -60,4 +64,17 @@ export function signalOfPlain(alert: PlainAlert, raw: Buffer, receivedAt: number
     ...(operation === undefined ? {} : { operation }),
     ...(epoch === undefined ? {} : { epoch }),
   }
+}
+
+/**
+ * Through a source of its own. Without id and beginning the body alone tells deliveries apart, and its time of
+ * receipt: two equal measurements are two alerts.
+ */
+export const plain: Receiver = {
+  proof: 'bearer',
+  read: ({ raw, receivedAt }) => ({
+    signals: [
+      signalOfPlain(readJson(raw, plainAlertSchema), raw, receivedAt, `${receivedAt}:${digestOf(raw)}`),
+    ],
+  }),
 }

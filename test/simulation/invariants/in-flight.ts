@@ -1,0 +1,100 @@
+import type { Transaction } from '../database/transaction.ts'
+import type { Epochs } from './epochs.ts'
+import type { ReadOp, SentWrite, Speaker, User } from './operations.ts'
+
+/** Which epochs are in use at the moment: by processes, by operations in flight, and inside the target. */
+export class InFlight {
+  readonly apps: Speaker[] = []
+  readonly #epochs: Epochs
+  readonly #minimum: () => number
+  /** Transactions that have been let in, with the oldest epoch that they are of. */
+  readonly #letIn = new Map<Transaction, { readonly epoch: number; readonly app: string }>()
+  /** Writes that have been sent off and may be let in. */
+  readonly #sent = new Set<SentWrite>()
+  readonly #reads = new Set<ReadOp>()
+
+  /** `minimum` is the fence's: below it nobody is let in any more. */
+  constructor(epochs: Epochs, minimum: () => number) {
+    this.#epochs = epochs
+    this.#minimum = minimum
+  }
+
+  sent(token: SentWrite): void {
+    this.#sent.add(token)
+  }
+
+  over(token: SentWrite): void {
+    this.#sent.delete(token)
+  }
+
+  letIn(tx: Transaction, app: string, epoch: number): void {
+    const before = this.#letIn.get(tx)
+    if (before === undefined || epoch < before.epoch) this.#letIn.set(tx, { epoch, app })
+  }
+
+  readBegins(read: ReadOp): void {
+    this.#reads.add(read)
+  }
+
+  readEnded(read: ReadOp): void {
+    this.#reads.delete(read)
+  }
+
+  /** Epoch of the oldest read that is in flight in a process. */
+  oldestRead(app: Speaker): number | undefined {
+    const epochs = [...this.#reads].filter((read) => read.app === app).map(({ epoch }) => epoch)
+    return epochs.length === 0 ? undefined : Math.min(...epochs)
+  }
+
+  /** Whether a transaction of this process is open in the target. */
+  hasOpen(app: string): boolean {
+    for (const [tx, entry] of this.#letIn) if (tx.active && entry.app === app) return true
+    return false
+  }
+
+  /** The target was killed: nothing that was open there can still commit. */
+  targetCrashed(): void {
+    this.#letIn.clear()
+  }
+
+  /** The process is gone, and what it had in flight with it. */
+  gone(app: Speaker): void {
+    for (const read of this.#reads) if (read.app === app) this.#reads.delete(read)
+    for (const token of this.#sent) if (token.app === app) this.#sent.delete(token)
+  }
+
+  forgetEnded(): void {
+    for (const tx of this.#letIn.keys()) if (!tx.active) this.#letIn.delete(tx)
+  }
+
+  readers(): User[] {
+    return [
+      ...this.#able.map((app) => ({ epoch: app.applied, who: app.name })),
+      ...[...this.#reads]
+        .filter(({ app }) => !app.halted)
+        .map(({ app, epoch }) => ({ epoch, who: `a read of ${app.name}` })),
+    ]
+  }
+
+  /** Who has been let in, and who may be. */
+  writers(): User[] {
+    const minimum = this.#minimum()
+    const may = (app: Speaker, epoch: number) =>
+      !(app.fenced && this.#epochs.fenced(epoch) && epoch < minimum)
+    return [
+      ...this.#able
+        .filter((app) => may(app, app.applied))
+        .map((app) => ({ epoch: app.applied, who: app.name })),
+      ...[...this.#sent]
+        .filter(({ app, epoch }) => may(app, epoch))
+        .map(({ app, epoch }) => ({ epoch, who: `a write under way of ${app.name}` })),
+      ...[...this.#letIn]
+        .filter(([tx]) => tx.active)
+        .map(([, { epoch, app }]) => ({ epoch, who: `a transaction of ${app}` })),
+    ]
+  }
+
+  get #able(): Speaker[] {
+    return this.apps.filter((app) => app.atWork && !app.halted)
+  }
+}

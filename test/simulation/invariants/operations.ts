@@ -1,0 +1,41 @@
+export type Value = string | undefined
+
+/** One routed write of the application. Its value is given once only. */
+export interface WriteOp {
+  readonly app: string
+  readonly key: string
+  readonly kind: 'put' | 'remove'
+  readonly value: Value
+}
+
+export interface ReadOp {
+  readonly app: Speaker
+  readonly key: string
+  readonly epoch: number
+  /** Position in the history of the key below which the answer may not lie. */
+  readonly from: number
+}
+
+/** One process of the application, as far as the invariants are concerned. */
+export interface Speaker {
+  readonly name: string
+  /** It is there, and was told what to do. */
+  readonly atWork: boolean
+  /** Epoch under which its next operation begins. */
+  readonly applied: number
+  readonly fenced: boolean
+  /** Its lease is over and it is set to stop then. */
+  readonly halted: boolean
+}
+
+/** A write that has been sent off and may be let in. */
+export interface SentWrite {
+  readonly app: Speaker
+  readonly epoch: number
+}
+
+/** Somebody who may read or write, and under which epoch. */
+export interface User {
+  readonly epoch: number
+  readonly who: string
+}
