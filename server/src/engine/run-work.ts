@@ -13,6 +13,8 @@ export interface WorkRunnerDeps {
     progress(work: WorkId, progress: WorkProgress): Promise<void>
     end(work: WorkId, end: { result: Readonly<Record<string, unknown>> } | { error: string }): Promise<void>
   }
+  /** Why a statement that holds up traffic may not begin now. */
+  readonly notNow?: (migration: StoredMigration, kind: Work['kind']) => Promise<string | undefined>
   readonly clock: Clock
   /** Resolves after `ms`, or at once when the signal is aborted. */
   readonly delay: (ms: number, signal: AbortSignal) => Promise<void>
@@ -75,29 +77,8 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         report({ stage: 'starting' })
         await execution.prepare(work.migration)
         if (reliesOnDrain(kind)) await drainAndPass(started.migration, execution, both, report)
-<<<<<<< HEAD
-        const order = orderOf(migration, work, now, both, report)
-=======
         await carryFor(started.migration, kind, execution, both, report)
-        const order: WorkOrder = {
-          definition: migration.definition,
-          sql: migration.sql,
-          epoch,
-          signal: both,
-          report,
-          heldBackBy: () => now.heldBackBy,
-          throttle: () => now.throttle,
-          committing: async () => {
-            both.throwIfAborted()
-            const asked = await phases.command(
-              work.migration,
-              { type: 'work-committing', kind, epoch },
-              ENGINE,
-            )
-            if (!asked.ok) throw new Error(asked.refusal.message)
-          },
-        }
->>>>>>> main
+        const order = orderOf(started.migration, work, now, both, report)
         const outcome = await execution.run(kind, order)
         await report.settled()
         await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
@@ -127,19 +108,22 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
   }
 
   const orderOf = (
-    { definition, sql }: StoredMigration,
+    stored: StoredMigration,
     { migration, kind, epoch }: WorkId,
     now: Pick<Running, 'heldBackBy' | 'throttle'>,
     signal: AbortSignal,
     report: WorkOrder['report'],
   ): WorkOrder => ({
-    definition,
-    sql,
+    definition: stored.definition,
+    sql: stored.sql,
     epoch,
     signal,
     report,
     heldBackBy: () => now.heldBackBy,
     throttle: () => now.throttle,
+    ...(stored.state.work?.anytime === true || deps.notNow === undefined
+      ? {}
+      : { notNow: () => deps.notNow?.(stored, kind) ?? Promise.resolve(undefined) }),
     committing: async () => {
       signal.throwIfAborted()
       const asked = await phases.command(migration, { type: 'work-committing', kind, epoch }, ENGINE)

@@ -19,6 +19,7 @@ import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type DriftRoutesDeps, driftRoutes } from './drift-routes.ts'
 import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
@@ -27,7 +28,8 @@ import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
 export interface ApiDeps
-  extends MigrationRoutesDeps,
+  extends DriftRoutesDeps,
+    MigrationRoutesDeps,
     AlertRoutesDeps,
     FailedRowRoutesDeps,
     FlagRoutesDeps,
@@ -49,6 +51,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...failedRowRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
+  ...driftRoutes(deps),
   ...flagRoutes(deps),
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),

@@ -45,6 +45,7 @@ const blockerSchema = z
     code: z.enum(BLOCKER_CODES),
     subject: z.string().describe('Who or what: an instance, a kind of work, a migration'),
     since: time.optional(),
+    until: time.optional().describe('When it ends by itself, where that is known'),
     message: z.string(),
     action: z.string(),
     forceable: z.boolean().describe('Whether an admin may pass over it with a reason'),
@@ -161,6 +162,7 @@ const stateSchema = z
         status: z.enum(['pending', 'running', 'done', 'failed']),
         error: z.string().optional(),
         committing: z.boolean().optional(),
+        anytime: z.boolean().optional().describe('A person has passed over windows, freezes and load'),
       })
       .optional(),
     complete: z.object({ old: z.boolean(), new: z.boolean() }),
