@@ -52,7 +52,7 @@ const blockerSchema = z
   })
   .meta({ id: 'Blocker' })
 
-const nextStepSchema = z
+export const nextStepSchema = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('work'), work: workKind, to: z.enum(PHASES) }),
     z.object({ kind: z.literal('phase'), to: z.enum(PHASES) }),
@@ -82,6 +82,16 @@ export const workSchema = z
       rate: z.number().optional().describe('Rows per second'),
       etaMs: z.number().optional(),
       throttledBy: z.string().optional(),
+      workers: z
+        .array(
+          z.object({
+            name: z.string().describe('Host, process and number'),
+            rows: z.number(),
+            chunkRows: z.number().describe('Rows of its last chunk'),
+            chunkMs: z.number(),
+          }),
+        )
+        .optional(),
       detail: z.record(z.string(), z.unknown()).optional(),
     }),
     result: z.record(z.string(), z.unknown()).optional(),
@@ -105,7 +115,7 @@ const readRule = z.union([
 ])
 
 /** What instances are told. */
-const configSchema = z
+export const configSchema = z
   .object({
     id: z.string(),
     epoch: z.int(),
