@@ -174,6 +174,8 @@ describe('a write in independent mode', () => {
       await raise(targets.new.pool, 2)
       const { migration } = routedTo(targets, configOf(1, 'dual-old'), {
         newer: (runtime) => {
+          // A client that closes now waits for the second attempt.
+          expect(runtime.ledger.idle).toBe(false)
           runtime.apply(configOf(2, 'dual-new'))
           return true
         },

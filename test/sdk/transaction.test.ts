@@ -247,7 +247,7 @@ describe('a write of an epoch that has passed', () => {
       write: { old, new: saveNew },
       newer: (of) => {
         // Nothing of the old epoch is in flight while it is waited for.
-        expect(of.ledger.idle).toBe(true)
+        expect(of.ledger.position(0)).toEqual({ applied: 4, drained: 4 })
         of.apply(configOf(5, 'dual-old', 'old', fenced))
         return true
       },
@@ -278,6 +278,19 @@ describe('a write of an epoch that has passed', () => {
       },
     })
     await expect(migration.write('a', 'x')).rejects.toBeInstanceOf(StaleEpochError)
+  })
+
+  it('is waited for between its attempts when the client closes', async () => {
+    const idle: boolean[] = []
+    const { migration, runtime } = routed(db.pool, configOf(4, 'old', 'old', fenced), {
+      newer: (of) => {
+        idle.push(of.ledger.idle)
+        of.apply(configOf(5, 'dual-old', 'old', fenced))
+        return true
+      },
+    })
+    await migration.write('a', 'x')
+    expect([...idle, runtime.ledger.idle]).toEqual([false, true])
   })
 
   it('takes a transaction of several operations with it, which runs again as a whole', async () => {

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SwitchbackError } from '../error.ts'
-import type { MeasuredOperation } from '../telemetry/cell.ts'
 import type { Independent } from '../transaction/independent.ts'
 import type { TransactionPort } from '../transaction/transaction-port.ts'
 import { createBareWrites } from './bare-writes.ts'
@@ -117,7 +116,7 @@ export const runtimeOptionsOf = (options: UntypedOptions): RuntimeOptions => ({
 /** The operations over a runtime. Strategies of writing are told apart here, once. */
 export function createMigration(env: RouterEnv, runtime: MigrationRuntime): Untyped {
   const { transaction, independent } = runtime.options
-  const writes = (kind: MeasuredOperation): Call => {
+  const writes = (kind: 'write' | 'remove'): Call => {
     if (independent !== undefined) return createIndependentWrites(env, runtime, independent, kind)
     return transaction === undefined
       ? createBareWrites(env, runtime, kind)

@@ -72,4 +72,17 @@ describe('the ledger of epochs', () => {
     endOperation(first)
     await idle
   })
+
+  it('is not idle between two attempts of one call', async () => {
+    const { ledger } = ledgerAt(1)
+    ledger.callBegins()
+    endOperation(beginOperation(ledger.current, 'write', 0))
+    const idle = ledger.untilIdle()
+    expect(ledger.idle).toBe(false)
+    // No epoch is held up by it: the next attempt will be of the newest.
+    ledger.apply(2)
+    expect(ledger.drained).toBe(2)
+    ledger.callEnds()
+    await idle
+  })
 })

@@ -30,6 +30,7 @@ export class EpochLedger {
   readonly #passed: EpochSlot[] = []
   readonly #onChange: () => void
   readonly #whenIdle: (() => void)[] = []
+  #calls = 0
 
   constructor(epoch: number, onChange: () => void) {
     this.#onChange = onChange
@@ -61,7 +62,7 @@ export class EpochLedger {
 
   /** Called by `endOperation` when the last operation of a slot has ended. */
   emptied(slot: EpochSlot): void {
-    if (this.idle) for (const resolve of this.#whenIdle.splice(0)) resolve()
+    this.#tellIdle()
     const index = this.#passed.indexOf(slot)
     if (index < 0) return
     this.#passed.splice(index, 1)
@@ -80,14 +81,35 @@ export class EpochLedger {
     }
   }
 
-  /** Nothing is in flight, under any epoch. */
+  /**
+   * A call that may take several operations: between two attempts nothing of it is in flight, under no epoch,
+   * and yet it goes on. Until it has ended the ledger is not idle.
+   */
+  callBegins(): void {
+    this.#calls++
+  }
+
+  callEnds(): void {
+    this.#calls--
+    this.#tellIdle()
+  }
+
+  /** Nothing is in flight, under any epoch, and nothing will be begun again. */
   get idle(): boolean {
+    return this.#calls === 0 && this.#nothingInFlight
+  }
+
+  get #nothingInFlight(): boolean {
     return this.#current.oldest === undefined && this.#passed.every((slot) => slot.oldest === undefined)
   }
 
   /** Resolves when nothing is in flight any more. */
   untilIdle(): Promise<void> {
     return this.idle ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve))
+  }
+
+  #tellIdle(): void {
+    if (this.idle) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 
   #slot(epoch: number): EpochSlot {

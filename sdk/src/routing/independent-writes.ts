@@ -166,6 +166,7 @@ export function createIndependentWrites(
     if (runtime.gate !== undefined) await runtime.gate
     const write = { kind, key, text: runtime.textOf(key), args }
     let tally: Tally | undefined
+    runtime.ledger.callBegins()
     try {
       return await retrying(env, port, () => {
         if (env.lease?.expired()) throw new LeaseExpiredError()
@@ -178,6 +179,7 @@ export function createIndependentWrites(
       if (tally !== undefined) {
         settleOutcomes(env, runtime, tally.plan, write, tally.outcomes, tally.committed)
       }
+      runtime.ledger.callEnds()
     }
   }
 }

@@ -23,6 +23,14 @@ export interface ReadPlan {
   readonly compared: Path | undefined
 }
 
+/** One path of a write, resolved to what a write without a transaction needs. */
+export interface WriteStep {
+  readonly path: Path
+  readonly leads: boolean
+  readonly handler: Handler | undefined
+  readonly cell: Cell
+}
+
 /** Everything that an operation needs to know of one epoch, worked out once when it is applied. */
 export interface Plan {
   readonly config: MigrationConfig
@@ -36,6 +44,8 @@ export interface Plan {
   /** The path that is written and does not lead. */
   readonly secondary: Path | undefined
   readonly cells: Readonly<Record<MeasuredOperation, Readonly<Record<Path, Cell>>>>
+  /** In the order of writing. */
+  readonly steps: Readonly<Record<'write' | 'remove', readonly WriteStep[]>>
 }
 
 export interface PlanOptions {
@@ -69,6 +79,13 @@ export function compilePlan(config: MigrationConfig, slot: EpochSlot, options: P
       compared: compares && handlers.read?.[compared] !== undefined ? compared : undefined,
     }
   }
+  const stepsOf = (operation: 'write' | 'remove'): WriteStep[] =>
+    write.order.map((path) => ({
+      path,
+      leads: path === write.leader,
+      handler: handlers[operation]?.[path],
+      cell: cells[operation][path],
+    }))
   const reads: Record<ReadVariant, ReadPlan> = {
     old: readPlan('old'),
     'old-shadow': readPlan('old-shadow'),
@@ -85,5 +102,6 @@ export function compilePlan(config: MigrationConfig, slot: EpochSlot, options: P
     write,
     secondary: write.order.find((path) => path !== write.leader),
     cells,
+    steps: { write: stepsOf('write'), remove: stepsOf('remove') },
   }
 }

@@ -172,6 +172,7 @@ export function createTransactionWrites(
       tally = { plan, outcomes: [], committed: false }
       return tally
     }
+    runtime.ledger.callBegins()
     try {
       return await retrying(env, port, async () => {
         try {
@@ -187,6 +188,7 @@ export function createTransactionWrites(
       if (tally !== undefined) {
         settleOutcomes(env, runtime, tally.plan, write, tally.outcomes, tally.committed)
       }
+      runtime.ledger.callEnds()
     }
   }
 }

@@ -8,6 +8,7 @@ import type { Revisions } from '../push/revisions.ts'
 import { connectRedisTelemetry } from '../telemetry/redis-telemetry.ts'
 import { createTelemetryExchange, type TelemetryExchange } from '../telemetry/telemetry-exchange.ts'
 import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
+import { createDatabaseSignals } from '../tripwires/database-signals.ts'
 import { countLive } from '../tripwires/live-instances.ts'
 import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
@@ -51,7 +52,7 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
       announce,
     }),
     countLive: () => countLive(db),
-    readings: () => ({}),
+    database: createDatabaseSignals({ clock, inspectionFor: targets.inspectionFor }),
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
     onFault,
   })

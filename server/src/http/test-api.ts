@@ -144,7 +144,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     clock,
     respond: createRespond({ db, clock, newId, phases, incidents, announce }),
     countLive: () => countLive(db),
-    readings: () => ({}),
+    database: { read: async () => {}, of: () => ({}) },
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
     onFault: (error) => void faults.push(error),
   })
