@@ -175,6 +175,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       waitingRoom,
       telemetry,
       monitor,
+      series: signals.series,
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
     const hooks = { db, sources, inbox, askSns }
@@ -206,6 +207,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     revisions.onRevision(() => engine.wake())
     fleet.onProgress((migrations) => {
       engine.wake()
+      push?.fleetMoved(migrations)
       incidents
         .observeProgress(migrations)
         .catch((error: unknown) => log.warn({ err: error }, 'acks of a revert could not be noted'))

@@ -10,6 +10,7 @@ import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
 import { channelRoutes } from '../notifications/channel-routes.ts'
+import { type ScreenRoutesDeps, screenRoutes } from '../overview/screen-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import type { ReviewRoutesDeps } from '../review/review-routes.ts'
 import { reviewRoutes } from '../review/review-routes.ts'
@@ -36,7 +37,8 @@ export interface ApiDeps
     ChannelRoutesDeps,
     ReviewRoutesDeps,
     PollingRoutesDeps,
-    TripwireRoutesDeps {
+    TripwireRoutesDeps,
+    ScreenRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -47,6 +49,7 @@ export interface ApiDeps
 /** Every route of the API. */
 export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
+  ...screenRoutes(deps),
   ...tripwireRoutes(deps),
   ...failedRowRoutes(deps),
   registerRoute(deps),

@@ -52,7 +52,7 @@ const blockerSchema = z
   })
   .meta({ id: 'Blocker' })
 
-const nextStepSchema = z
+export const nextStepSchema = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('work'), work: workKind, to: z.enum(PHASES) }),
     z.object({ kind: z.literal('phase'), to: z.enum(PHASES) }),
@@ -105,7 +105,7 @@ const readRule = z.union([
 ])
 
 /** What instances are told. */
-const configSchema = z
+export const configSchema = z
   .object({
     id: z.string(),
     epoch: z.int(),
