@@ -17,16 +17,23 @@ export async function fleetCounts(
 ): Promise<ReadonlyMap<string, FleetCounts>> {
   if (migrations.length === 0) return new Map()
   const { rows } = await db.query<FleetCounts & { id: string }>(
-    `select m.id, count(*)::int as instances, count(*) filter (where t.live)::int as live,
-       count(*) filter (where t.live and p.applied >= t.epoch)::int as applied,
-       count(*) filter (where t.live and p.drained >= t.epoch)::int as drained
-     from migrations m
-     join instances i on true
-     left join instance_positions p on p.instance = i.id and p.migration = m.id
-     cross join lateral (
-       select i.lease_until > clock_timestamp() as live, (m.state ->> 'epoch')::bigint as epoch) t
-     where m.id = any($1) and (p.instance is not null or m.definition -> 'apps' ? i.app)
-     group by m.id`,
+    `with known as (
+       select m.id, (m.state ->> 'epoch')::bigint as epoch, p.instance, p.applied, p.drained
+       from migrations m join instance_positions p on p.migration = m.id
+       where m.id = any($1)
+       union all
+       select m.id, (m.state ->> 'epoch')::bigint, i.id, null, null
+       from migrations m, jsonb_array_elements_text(m.definition -> 'apps') a (app)
+       join instances i on i.app = a.app
+       where m.id = any($1)
+         and not exists (select from instance_positions p where p.instance = i.id and p.migration = m.id)
+     )
+     select k.id, count(*)::int as instances, count(*) filter (where t.live)::int as live,
+       count(*) filter (where t.live and k.applied >= k.epoch)::int as applied,
+       count(*) filter (where t.live and k.drained >= k.epoch)::int as drained
+     from known k join instances i on i.id = k.instance
+     cross join lateral (select i.lease_until > clock_timestamp() as live) t
+     group by k.id`,
     [migrations],
   )
   return new Map(rows.map(({ id, ...counts }) => [id, counts]))
