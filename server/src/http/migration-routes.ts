@@ -7,7 +7,7 @@ import type { PhaseService, StoredMigration, WorkRecord } from '../phases/phase-
 import { inScope } from '../tokens/tokens.ts'
 import { type Watching, watchedSchema, watchedView } from '../tripwires/verdict-view.ts'
 import { fleetSummary, migrationView } from './migration-view.ts'
-import { HttpProblem } from './problem.ts'
+import { unknownMigration } from './problem.ts'
 import type { Route } from './route.ts'
 import { route } from './route.ts'
 import {
@@ -39,7 +39,7 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
 
   async function find(id: string): Promise<StoredMigration> {
     const migration = await phases.get(id)
-    if (migration === undefined) throw unknown(id)
+    if (migration === undefined) throw unknownMigration(id)
     return migration
   }
 
@@ -81,7 +81,7 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
           incidents.list({ migration: id, status: 'open', limit: SHOWN_INCIDENTS }),
           fleet.factsFor(db, id, definition.apps),
         ])
-        if (gate === undefined) throw unknown(id)
+        if (gate === undefined) throw unknownMigration(id)
         const summary = fleetSummary(instances, state.epoch, clock())
         const tripwires = watchedView(monitor, migration)
         return {
@@ -105,7 +105,7 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
       problems: [404],
       handle: async ({ params: { id } }) => {
         const gate = await phases.gate(id)
-        if (gate === undefined) throw unknown(id)
+        if (gate === undefined) throw unknownMigration(id)
         return { body: gate }
       },
     }),
@@ -123,8 +123,3 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
     }),
   ]
 }
-
-const unknown = (id: string): HttpProblem =>
-  new HttpProblem('unknown-migration', `There is no migration "${id}".`, {
-    action: 'List them with GET /v1/migrations.',
-  })
