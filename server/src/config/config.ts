@@ -11,6 +11,8 @@ export interface Config {
   readonly migrationsDir?: string
   readonly secretKey?: string
   readonly publicUrl?: string
+  readonly alertmanagerUrl?: string
+  readonly alertmanagerLookMs: number
   readonly notifyHttpHosts: readonly string[]
   readonly heartbeatMs: number
   readonly leaseMs: number
@@ -71,12 +73,14 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     pollMs: data.POLL_MS,
     checkCommands: data.SWITCHBACK_CHECK_COMMANDS === 'on',
     logLevel: data.LOG_LEVEL,
+    alertmanagerLookMs: data.ALERTMANAGER_LOOK_MS,
     notifyHttpHosts: data.NOTIFY_HTTP_HOSTS ?? [],
     targets: Object.freeze(targets),
     ...(data.DATABASE_URL === undefined ? {} : { databaseUrl: data.DATABASE_URL }),
     ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
     ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
+    ...(data.ALERTMANAGER_URL === undefined ? {} : { alertmanagerUrl: data.ALERTMANAGER_URL }),
     ...(data.PUBLIC_URL === undefined ? {} : { publicUrl: data.PUBLIC_URL }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
   }
