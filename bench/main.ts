@@ -20,6 +20,7 @@ interface Suite {
 
 const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   backfill: () => import('./suites/backfill.ts'),
+  ddl: () => import('./suites/ddl.ts'),
   gate: () => import('./suites/gate.ts'),
   lint: () => import('./suites/lint.ts'),
   revert: () => import('./suites/revert.ts'),

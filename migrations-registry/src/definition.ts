@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { afterRevertSchema, checkSchema } from './check-schema.ts'
 import { throttleSchema } from './throttle.ts'
+import { timingSchema } from './timing.ts'
 import { toleranceSchema } from './tolerance-schema.ts'
 import { DEFAULT_TRIPWIRES, type Tripwire, tripwireSchema } from './tripwire-schema.ts'
 import { durationSchema, percentSchema } from './units.ts'
@@ -141,6 +142,7 @@ export const definitionSchema = z
         'Who keeps both paths current from dual-write to promoted: the SDK, which writes both, or triggers, which carry every write of either table to the other, whoever makes it',
       ),
     ddl: ddlSchema.prefault({}),
+    expand: timingSchema.prefault({}).describe('When expand.sql may begin'),
     fence: z.boolean().default(true),
     rollout: z
       .array(rolloutStepSchema)
@@ -157,8 +159,13 @@ export const definitionSchema = z
     retire: z.strictObject({ after: durationSchema.default(0) }).prefault({}),
     contract: z
       .strictObject({
+        ...timingSchema.shape,
         after: durationSchema.default(0),
         approvals: z.int().min(0).max(10).default(1),
+        unaffected: z
+          .array(z.string().min(1))
+          .default([])
+          .describe('Functions whose body names what contract.sql drops although they do not use it'),
         archive: z.strictObject({ keep: durationSchema.default(90 * 86_400_000) }).prefault({}),
       })
       .prefault({}),

@@ -22,9 +22,9 @@ export function without<T extends object, K extends keyof T>(value: T, field: K)
 }
 
 /** Asks the engine for work, in the present phase and epoch. */
-export const startWork = (state: MigrationState, kind: WorkKind): MigrationState => ({
+export const startWork = (state: MigrationState, kind: WorkKind, anytime = false): MigrationState => ({
   ...state,
-  work: { kind, epoch: state.epoch, status: 'pending' },
+  work: { kind, epoch: state.epoch, status: 'pending', ...(anytime ? { anytime } : {}) },
 })
 
 interface Entry {

@@ -25,6 +25,8 @@ export type MigrationEvent =
       readonly canary: readonly string[]
       /** Epoch up to which the fence has been passed for this step. */
       readonly passed?: number
+      /** A person passed over windows, freezes and load: the work does not wait for them either. */
+      readonly anytime?: boolean
     }
   | {
       readonly type: 'set-rollout'

@@ -24,6 +24,11 @@ export const BLOCKER_CODES = [
   'approvals-missing',
   'contract-sql-missing',
   'dependency',
+  'drift',
+  'conflict',
+  'window',
+  'freeze',
+  'load',
   'target-unreachable',
   'fence-held',
   'instance-not-drained',
@@ -40,6 +45,8 @@ export interface Blocker {
   /** Who or what: an instance id, a kind of work, a migration. */
   readonly subject: string
   readonly since?: Millis
+  /** When it ends by itself, where that is known. */
+  readonly until?: Millis
   readonly message: string
   readonly action: string
   /** Whether an admin may pass over it with a reason: only where no data can be lost. */
@@ -55,6 +62,8 @@ export interface GateFacts {
   /** Rows that the backfill could not copy. */
   readonly failedRows: number
   readonly hasContractSql: boolean
+  /** What speaks against the step on the side of the schema: drift, other migrations, windows, load. */
+  readonly schema?: readonly Blocker[]
   readonly dependencies: readonly {
     readonly id: string
     readonly phase: Phase | undefined
@@ -77,6 +86,7 @@ export function judgeGate(definition: MigrationDefinition, state: MigrationState
   if (next.kind === 'none') return { next, blockers: [], open: false, passFence: undefined }
   const blockers = [
     ...ownBlockers(definition, state, next, facts),
+    ...(facts.schema ?? []),
     ...repairBlockers(state, next, facts),
     ...fleetBlockers(definition, state, next, facts),
   ]

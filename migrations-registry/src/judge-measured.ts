@@ -6,8 +6,10 @@ import { formatDuration } from './units.ts'
 import type { Judgement, TripwireFacts, VerdictNumbers } from './verdict.ts'
 import type { Figures, OperationKind } from './windows.ts'
 
-/** Worse than the other path by less than this factor, with the other above the limit too: both fail alike. */
+/** Worse than the other path by less than this factor: both fail alike. */
 const ALIKE = 1.5
+/** A path that is below this share of the limit does not fail at all. */
+const FAILING = 0.5
 /** The other path must have this many samples before it can take the blame off this one. */
 const ALIKE_SAMPLES = 30
 const CONFIDENCE = 0.99
@@ -77,13 +79,14 @@ function judgeOne(
 ): Judgement {
   const { path } = tripwire
   const other: Path = path === 'new' ? 'old' : 'new'
-  const look = (of: Path, window: Millis, ago: number): Look =>
+  const look = (of: Path, window: Millis, ago: number, newest = false): Look =>
     lookAt(
       tripwire,
       windows.sum({
         path: of,
         window,
         ago,
+        newest,
         now,
         sinceEpoch: state.run.epoch,
         notBefore: state.run.at,
@@ -91,7 +94,12 @@ function judgeOne(
       }),
     )
   const judgeWindow = (window: Millis, ago: number, samples: number): Judgement =>
-    compare(tripwire, operation, look(path, window, ago), look(other, window, ago), samples)
+    compare(tripwire, operation, {
+      own: look(path, window, ago),
+      other: look(other, window, ago),
+      newest: { own: look(path, window, ago, true), other: look(other, window, ago, true) },
+      samples,
+    })
 
   const present = judgeWindow(tripwire.window, 0, tripwire.samples)
   if (present.outcome !== 'breach') return present
@@ -128,13 +136,23 @@ function lookAt({ watch }: MeasuredTripwire, figures: Figures): Look {
   return { value: rateOf(proportion), samples: proportion.of, proportion, figures }
 }
 
+/** The same of both paths. */
+interface Looks {
+  readonly own: Look
+  readonly other: Look
+}
+
+interface Compared extends Looks {
+  /** The newest part of the window. */
+  readonly newest: Looks
+  readonly samples: number
+}
+
 /** One window of the path beside the same of the other path. */
 function compare(
   tripwire: MeasuredTripwire,
   operation: OperationKind | undefined,
-  own: Look,
-  other: Look,
-  samples: number,
+  { own, other, newest, samples }: Compared,
 ): Judgement {
   const { path, above, confidence = CONFIDENCE } = tripwire
   const isRelative = typeof above !== 'number'
@@ -169,7 +187,7 @@ function compare(
     if (least !== undefined && least <= 0) {
       return judged('inconclusive', 'not-proven', `${text}; that may still be chance.`)
     }
-  } else if (failsAlike(tripwire, own, other, limit)) {
+  } else if (failsAlike(tripwire, { own, other }, newest, limit)) {
     return judged('breach', 'both-paths', `${text}. Both paths fail alike: it is not the migration's doing.`)
   }
   return judged('breach', 'breach', `${text}.`)
@@ -192,10 +210,16 @@ function leastExcess(
   return typeof above === 'object' && 'overOld' in above ? certain - above.overOld : certain
 }
 
-/** The other path is above the limit as well, and this one not clearly worse. */
-function failsAlike(tripwire: MeasuredTripwire, own: Look, other: Look, limit: number): boolean {
+/**
+ * Whether the other path fails as well, and this one not clearly worse. The newest part of the window decides
+ * as long as this path fails in it: what failed alike before it does not excuse what fails alone now; and at the
+ * beginning of an outage the path with more good samples before it would look well for longest.
+ */
+function failsAlike(tripwire: MeasuredTripwire, whole: Looks, newest: Looks, limit: number): boolean {
   if (tripwire.watch === 'mismatch-rate' || tripwire.watch === 'secondary-failure-rate') return false
-  if (other.samples < ALIKE_SAMPLES || other.value <= limit) return false
+  const isEnough = Math.min(newest.own.samples, newest.other.samples) >= ALIKE_SAMPLES
+  const { own, other } = isEnough && newest.own.value > limit ? newest : whole
+  if (other.samples < ALIKE_SAMPLES || other.value < FAILING * limit) return false
   if (own.value <= ALIKE * other.value) return true
   if (own.proportion === undefined || other.proportion === undefined) return false
   return leastDifference(own.proportion, other.proportion, CONFIDENCE) <= 0

@@ -28,6 +28,8 @@ export interface Work {
   readonly error?: string
   /** Contract only: what goes is being dropped; from here it can be finished or restored, not called off. */
   readonly committing?: boolean
+  /** A person has passed over windows, freezes and load. */
+  readonly anytime?: boolean
   /** Verification and reverse backfill, once they have ended. */
   readonly compared?: Compared
 }

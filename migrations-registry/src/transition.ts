@@ -94,7 +94,7 @@ function advance(
     )
   }
   if (step.kind === 'work') {
-    return changed(startWork(state, step.work), { type: 'wake-engine' })
+    return changed(startWork(state, step.work, event.anytime), { type: 'wake-engine' })
   }
   if (step.kind === 'rollout') {
     const rollout = rolloutAt(definition, step.step, event.canary)

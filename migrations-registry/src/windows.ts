@@ -32,6 +32,8 @@ export interface WindowQuery {
   readonly window: Millis
   /** 0: the window that ends now; 1: the one before it. */
   readonly ago?: number
+  /** Only the newest quarter of the window. */
+  readonly newest?: boolean
   readonly now: Millis
 }
 
@@ -78,11 +80,24 @@ interface Series {
 /** What copying goes by that is held back by the application's own latency. */
 export const LATENCY_WINDOW_MS = 10_000
 
+const MINUTE_MS = 60_000
+/** Classes of errors that say that a database could not be reached, by PostgreSQL and by Node. */
+const UNREACHABLE = /^(08|57P0[123]|53300|ECONN|ETIMEDOUT|ENOTFOUND|EPIPE|EHOSTUNREACH)/
+
+/** Operations that failed within the last minute because a database could not be reached, on either path. */
+export function connectionErrors(windows: Windows, now: Millis): number {
+  const query = { sinceEpoch: 0, notBefore: 0, window: MINUTE_MS, now }
+  return (['old', 'new'] as const)
+    .flatMap((path) => [...windows.sum({ ...query, path }).errors])
+    .reduce((sum, [name, count]) => sum + (UNREACHABLE.test(name) ? count : 0), 0)
+}
+
 /** How long windows must be remembered, by the length of each: those of a migration's own tripwires and of its copy. */
 export function spansOf(definition: MigrationDefinition): ReadonlyMap<Millis, number> {
   const spans = new Map<Millis, number>()
   const need = (window: Millis, inARow: number) => spans.set(window, Math.max(spans.get(window) ?? 0, inARow))
   for (const tripwire of tripwiresOf(definition)) {
+    if (tripwire.watch === 'database' && tripwire.signal === 'connection-errors') need(MINUTE_MS, 1)
     if (!('window' in tripwire)) continue
     need(tripwire.window, tripwire.for)
     if (tripwire.shortWindow !== undefined) need(tripwire.shortWindow, 1)
@@ -105,12 +120,12 @@ export function createWindows(spans: ReadonlyMap<Millis, number>): Windows {
       if (measurement.count > 0) lastAt = Math.max(lastAt ?? at, at)
       for (const series of all.values()) addTo(series, measurement, at)
     },
-    sum({ path, operation, sinceEpoch, notBefore, window, ago = 0, now }) {
+    sum({ path, operation, sinceEpoch, notBefore, window, ago = 0, newest = false, now }) {
       const total = emptyFigures()
       const series = all.get(window)
       if (series === undefined) return total
       const last = Math.floor(now / series.slotMs) - ago * SLOTS
-      for (let index = last - SLOTS + 1; index <= last; index++) {
+      for (let index = last - (newest ? SLOTS / 4 : SLOTS) + 1; index <= last; index++) {
         if (index * series.slotMs < notBefore) continue
         for (const cell of series.slots.get(index)?.values() ?? []) {
           if (cell.path !== path || cell.epoch < sinceEpoch) continue

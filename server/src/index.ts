@@ -11,7 +11,8 @@ export {
   type TargetOptions,
 } from './execution/target.ts'
 export type { Finding } from './lint/finding.ts'
-export { type LintResult, lintSql } from './lint/lint.ts'
+export { type LintResult, lintMigration, lintSql } from './lint/lint.ts'
+export { loadMigrationFolder } from './migrations-folder/load-migration-folder.ts'
 export {
   type BundledPostgres,
   type BundledPostgresOptions,

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { PHASES, type Phase } from '@switchback/migrations-registry'
 import { freePort, type SpawnedProcess, spawnNode, waitFor } from '@switchback/test/support'
 
-const MAIN = fileURLToPath(new URL('../../server/dist/main.js', import.meta.url))
+// By the name of the package: this file is run as source by tests, and as built by scripts.
+const MAIN = join(dirname(createRequire(import.meta.url).resolve('@switchback/server')), 'main.js')
 const EXAMPLE = new URL('../../migrations-registry/migrations/2026-11-user-profiles/', import.meta.url)
 
 export const ADMIN = 'sb_admin_for-tests-only-not-a-secret-0000000'

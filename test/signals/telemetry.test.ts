@@ -24,7 +24,7 @@ it('a new path that fails outright is reverted by the default tripwires, and the
   expect(others).toEqual([])
   expect(incident).toMatchObject({
     kind: 'revert',
-    cause: { kind: 'tripwire', by: 'tripwire', path: 'new', operation: 'read' },
+    cause: { kind: 'tripwire', by: 'tripwire', path: 'new' },
     from: { phase: 'ramp', epoch },
     to: { phase: 'dual-write', epoch: epoch + 1 },
   })
@@ -34,7 +34,8 @@ it('a new path that fails outright is reverted by the default tripwires, and the
   )
   const decided = incident?.timeline.find(({ kind }) => kind === 'decided')
   expect(decided?.message).toMatch(
-    /^error-rate of reads of new is \d+(\.\d+)?% of \d+, of the other path 0% of \d+; the limit is \d+%\.$/,
+    // Of both together where there were too few of each.
+    /^error-rate of (reads of )?new is \d+(\.\d+)?% of \d+, of the other path 0% of \d+; the limit is \d+%\.$/,
   )
   expect(decided?.detail).toMatchObject({
     numbers: { samples: expect.any(Number), errors: { XX000: expect.any(Number) } },

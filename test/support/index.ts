@@ -1,4 +1,6 @@
+export { type DebianPostgres, debianPostgres } from './debian-postgres.ts'
 export { freePort } from './free-port.ts'
+export { type ObjectStore, objectStore } from './object-store.ts'
 export { pgbenchBinary } from './pgbench-binary.ts'
 export { type RedisServer, redisServer } from './redis-server.ts'
 export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from './spawn-node.ts'

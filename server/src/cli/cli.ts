@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
+import { addDrift } from './drift-command.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
@@ -63,6 +64,9 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
   addValidate(program, terminal)
+  addDrift(program, terminal, (exit) => {
+    code = exit
+  })
   addPlan(program, terminal)
   addDryRun(program, terminal, (exit) => {
     code = exit

@@ -5,9 +5,11 @@ import type { Db } from '../db/db.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
 import type { Revisions } from '../push/revisions.ts'
+import { createHealthSeries, type HealthSeries } from '../telemetry/health-series.ts'
 import { connectRedisTelemetry } from '../telemetry/redis-telemetry.ts'
 import { createTelemetryExchange, type TelemetryExchange } from '../telemetry/telemetry-exchange.ts'
 import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
+import { createDatabaseSignals } from '../tripwires/database-signals.ts'
 import { countLive } from '../tripwires/live-instances.ts'
 import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
@@ -31,6 +33,8 @@ export interface SignalsDeps {
 export interface Signals {
   readonly monitor: Monitor
   readonly exchange: TelemetryExchange
+  /** What was measured, kept for charts. */
+  readonly series: HealthSeries
   start(): Promise<void>
 }
 
@@ -51,16 +55,20 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
       announce,
     }),
     countLive: () => countLive(db),
-    readings: () => ({}),
+    database: createDatabaseSignals({ clock, inspectionFor: targets.inspectionFor }),
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
     onFault,
   })
   const { redisUrl } = config
+  const series = createHealthSeries()
   const exchange = createTelemetryExchange({
     db,
     clock,
     server: newId('srv'),
-    onMeasurements: monitor.take,
+    onMeasurements: (measurements, at) => {
+      monitor.take(measurements, at)
+      series.take(measurements, at)
+    },
     reach: monitor.reach,
     onFault: (error) => log.warn({ err: error }, 'measurements could not be shared; trying again'),
     ...(redisUrl === undefined ? {} : { quick: (onChunk) => connectRedisTelemetry(redisUrl, onChunk) }),
@@ -85,6 +93,7 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
   return {
     monitor,
     exchange,
+    series,
     start: async () => {
       await monitor.start()
       await exchange.start()

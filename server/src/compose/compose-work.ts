@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Timing } from '@switchback/migrations-registry'
+import { recordChange } from '../changes/record-change.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
 import { createEngine, type Engine } from '../engine/engine.ts'
+import { pruneAll } from '../engine/prune-archives.ts'
 import type { WorkId } from '../engine/run-work.ts'
 import { createWorkRunner } from '../engine/run-work.ts'
 import { saveEnd, saveProgress } from '../engine/works-store.ts'
@@ -10,6 +13,7 @@ import type { FleetReader } from '../fleet/fleet-port.ts'
 import { createPhaseService, type TargetFacts } from '../phases/create-phase-service.ts'
 import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-store.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
+import { createSchemaBlockers } from '../phases/schema-blockers.ts'
 import { createTargetFacts } from '../phases/target-facts.ts'
 import type { Targets } from './open-targets.ts'
 import type { ServerLog } from './server-log.ts'
@@ -21,14 +25,18 @@ export interface WorkDeps {
   readonly newId: NewId
   readonly fleet: FleetReader
   readonly reverts: RevertRecorder
+  /** Windows, freezes and limits by target. */
+  readonly timing?: Readonly<Record<string, Timing>>
   readonly targets: Pick<Targets, 'executionFor'>
   readonly announce: (revision: number) => void
   readonly onWorkProgress: (work: WorkId, progress: WorkProgress) => void
   readonly log: ServerLog
 }
 
+const NO_TIMING: Timing = { windows: [], freezes: [], load: {} }
 const REPAIRS_AT_A_TIME = 200
 const LOOK_MS = 500
+const PRUNE_MS = 3_600_000
 
 /** The service that changes migrations and the engine that does their work; the same in server and worker. */
 export function composeWork(deps: WorkDeps): {
@@ -38,7 +46,13 @@ export function composeWork(deps: WorkDeps): {
 } {
   const { db, clock, newId, fleet, reverts, targets, announce, log } = deps
   const onFault = (error: unknown, during: string) => log.warn({ err: error, during }, `failed: ${during}`)
-  const target = createTargetFacts(targets.executionFor, onFault)
+  const schema = createSchemaBlockers({
+    executionFor: targets.executionFor,
+    timingOf: (target) => deps.timing?.[target] ?? NO_TIMING,
+    clock,
+    onFault,
+  })
+  const target = { ...createTargetFacts(targets.executionFor, onFault), ...schema }
   const phases = createPhaseService({
     store: createPhaseStore(db, fleet, reverts),
     clock,
@@ -58,10 +72,32 @@ export function composeWork(deps: WorkDeps): {
       },
       end: (work, end) => saveEnd(db, work, end, clock()),
     },
+    notNow: async (migration, kind) => {
+      const holds = await schema.holds(migration, kind)
+      return holds.length === 0 ? undefined : holds.map(({ message }) => message).join(' ')
+    },
     clock,
     delay: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
     onFault,
   })
+  const pruning = () =>
+    pruneAll({
+      phases,
+      executionFor: targets.executionFor,
+      record: async (migration, archives) => {
+        const detail = { archives }
+        await db.tx((tx) =>
+          recordChange(tx, {
+            at: clock(),
+            actor: 'engine',
+            kind: 'archive.pruned',
+            subject: migration,
+            detail,
+          }),
+        )
+      },
+      onFault,
+    }).catch((error: unknown) => onFault(error, 'pruning of archives'))
   const engine = createEngine({
     phases,
     runner,
@@ -75,5 +111,15 @@ export function composeWork(deps: WorkDeps): {
       return () => clearInterval(timer)
     },
   })
-  return { phases, engine, repairs: target.repairs }
+  let pruned = Promise.resolve()
+  const timer = setInterval(() => {
+    pruned = pruning()
+  }, PRUNE_MS)
+  timer.unref()
+  const stop = async () => {
+    clearInterval(timer)
+    await pruned
+    await engine.stop()
+  }
+  return { phases, engine: { ...engine, stop }, repairs: target.repairs }
 }

@@ -6,6 +6,7 @@ import { createDb, quoteIdent } from '../db/db.ts'
 import { executionOn, openTarget } from '../execution/execution.ts'
 import type { Execution } from '../execution/execution-port.ts'
 import { createInspection, type Inspection } from '../execution/inspection.ts'
+import { parseS3, s3Store } from '../execution/s3-store.ts'
 import type { Target } from '../execution/target.ts'
 import type { ThrottlePorts } from '../execution/throttle-signals.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
@@ -41,7 +42,7 @@ export async function openTargets(
   }
   const targets = new Map<string, Target>()
   const executions = new Map<string, Execution>()
-  const settings = { clock, archiveDir: join(config.dataDir, 'archive'), signals }
+  const settings = { clock, ...archivesOf(config), signals }
 
   const targetOf = (name: string): Target => {
     const existing = targets.get(name)
@@ -74,6 +75,12 @@ export async function openTargets(
       await Promise.all([...targets.values()].map((target) => target.end()))
     },
   }
+}
+
+function archivesOf({ archiveUrl, dataDir }: Config) {
+  const archiveDir = archiveUrl ?? join(dataDir, 'archive')
+  const place = parseS3(archiveDir)
+  return { archiveDir, ...(place === undefined ? {} : { archives: s3Store(place) }) }
 }
 
 async function sandbox(bundled: BundledPostgres): Promise<string> {

@@ -99,6 +99,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       fleet,
       reverts: incidents,
       targets,
+      timing: config.timing,
       announce,
       holds: (migration) => signals?.monitor.holds(migration) ?? [],
       onWorkProgress: (work, progress) => push?.progress({ ...work, progress }),
@@ -180,12 +181,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       channels,
       snapshots,
       works: (migration) => worksOf(db, migration),
+      schemaOf: (definition) => targets.executionFor(definition),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
       waitingRoom,
       telemetry,
       monitor,
+      series: signals.series,
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
     const hooks = { db, sources, inbox, askSns }
@@ -217,6 +220,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     revisions.onRevision(() => engine.wake())
     fleet.onProgress((migrations) => {
       engine.wake()
+      push?.fleetMoved(migrations)
       incidents
         .observeProgress(migrations)
         .catch((error: unknown) => log.warn({ err: error }, 'acks of a revert could not be noted'))

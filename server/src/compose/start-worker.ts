@@ -41,6 +41,7 @@ export async function startWorker(config: Config, log: Logger): Promise<{ stop()
       reverts: incidents,
       holds: (migration) => signals?.monitor.holds(migration) ?? [],
       targets,
+      timing: config.timing,
       announce: (revision) => revisions.announce(revision),
       onWorkProgress: () => {},
       log,

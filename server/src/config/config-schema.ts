@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseS3 } from '../execution/s3-store.ts'
 
 const number = (name: string, min: number, max: number) =>
   z
@@ -43,6 +44,16 @@ export const configSchema = z.object({
     .optional()
     .describe(
       'Key that secrets of alert sources and of notification channels are encrypted with; the same for all servers of a cluster. Without it one is made and kept in `<data>/secret-key`.',
+    ),
+  ARCHIVE_URL: z
+    .string()
+    .refine(
+      (text) => parseS3(text) !== undefined || !text.includes('://'),
+      'expected a folder, or s3://bucket/prefix?region=…&endpoint=…',
+    )
+    .optional()
+    .describe(
+      'Where archives of what contract drops are kept: a folder, or `s3://bucket/prefix?region=…&endpoint=…`; credentials from where the AWS SDK looks for them. Default: `<data>/archive`.',
     ),
   PUBLIC_URL: url('https:', 'http:')
     .optional()

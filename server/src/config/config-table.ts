@@ -17,6 +17,9 @@ export function renderConfigTable(): string {
     '| --- | --- | --- |',
     ...rows,
     '| `TARGET_<NAME>_URL` | – | PostgreSQL that migrations with `target: <name>` or `copy.toTarget: <name>` change; `TARGET_MAIN_URL` is that of `main`. Underscores stand for dashes. |',
+    '| `TARGET_<NAME>_WINDOWS` | – | When work that holds up traffic may begin: `Sun 02:00-05:00 Asia/Dhaka; Wed 03:00-04:00 Asia/Dhaka`. Without it, at any time. |',
+    '| `TARGET_<NAME>_FREEZES` | – | When it may not: `2026-12-20..2027-01-03 Asia/Dhaka`, several with semicolons between. |',
+    '| `TARGET_<NAME>_LOAD` | – | Above what it may not: `connections=80, transactionAge=5m, tps=500`; each may be left out. |',
     '',
   ].join('\n')
 }

@@ -18,6 +18,7 @@ test('an empty environment is enough', () => {
       notifyHttpHosts: [],
       alertmanagerLookMs: 15_000,
       targets: {},
+      timing: {},
     },
   })
   expect(parsed.ok && Object.isFrozen(parsed.config)).toBe(true)
@@ -28,6 +29,31 @@ test('targets are named by their variables', () => {
   expect(parsed.ok && parsed.config.targets).toEqual({
     main: 'postgres://a/b',
     'user-data': 'postgresql://c/d',
+  })
+})
+
+test('windows, freezes and limits of a target are parsed together with the rest', () => {
+  const parsed = parseConfig({
+    TARGET_USER_DATA_WINDOWS: 'Sun 02:00-05:00 Asia/Dhaka; daily 03:00-04:00 UTC',
+    TARGET_USER_DATA_FREEZES: '2026-12-20..2027-01-03 Asia/Dhaka',
+    TARGET_USER_DATA_LOAD: 'connections=80, transactionAge=5m, tps=500',
+  })
+  expect(parsed.ok && parsed.config.timing).toEqual({
+    'user-data': {
+      windows: ['Sun 02:00-05:00 Asia/Dhaka', 'daily 03:00-04:00 UTC'],
+      freezes: ['2026-12-20..2027-01-03 Asia/Dhaka'],
+      load: { connections: 80, transactionAge: 300_000, tps: 500 },
+    },
+  })
+  expect(
+    parseConfig({ TARGET_MAIN_WINDOWS: 'at night', TARGET_MAIN_LOAD: 'cpu=3', TARGET_MAIN_FREEZES: 'now' }),
+  ).toMatchObject({
+    ok: false,
+    problems: [
+      { name: 'TARGET_MAIN_WINDOWS', message: expect.stringContaining('expected days') },
+      { name: 'TARGET_MAIN_LOAD' },
+      { name: 'TARGET_MAIN_FREEZES', message: expect.stringContaining('expected two days') },
+    ],
   })
 })
 

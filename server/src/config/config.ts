@@ -1,4 +1,6 @@
+import type { Timing } from '@switchback/migrations-registry'
 import { configSchema, postgresUrl } from './config-schema.ts'
+import { parseTiming } from './target-timing.ts'
 
 /** What the server is told from outside; frozen, and never read from the environment again. */
 export interface Config {
@@ -9,6 +11,8 @@ export interface Config {
   readonly dataDir: string
   readonly adminToken?: string
   readonly migrationsDir?: string
+  /** A folder, or `s3://…`. */
+  readonly archiveUrl?: string
   readonly secretKey?: string
   readonly publicUrl?: string
   readonly alertmanagerUrl?: string
@@ -22,9 +26,11 @@ export interface Config {
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   /** Connections of the databases that migrations change, by the name that definitions use. */
   readonly targets: Readonly<Record<string, string>>
+  /** When work that holds up traffic may begin, by target. */
+  readonly timing: Readonly<Record<string, Timing>>
 }
 
-interface ConfigProblem {
+export interface ConfigProblem {
   readonly name: string
   readonly message: string
 }
@@ -56,6 +62,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     if (result.success) targets[target.toLowerCase().replaceAll('_', '-')] = value
     else problems.push({ name, message: result.error.issues[0]?.message ?? 'not a URL' })
   }
+  const timing = parseTiming(given)
+  problems.push(...timing.problems)
   if (parsed.data !== undefined && parsed.data.LEASE_MS < 2 * parsed.data.HEARTBEAT_MS) {
     problems.push({
       name: 'LEASE_MS',
@@ -76,11 +84,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     alertmanagerLookMs: data.ALERTMANAGER_LOOK_MS,
     notifyHttpHosts: data.NOTIFY_HTTP_HOSTS ?? [],
     targets: Object.freeze(targets),
+    timing: Object.freeze(timing.timing),
     ...(data.DATABASE_URL === undefined ? {} : { databaseUrl: data.DATABASE_URL }),
     ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
     ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
     ...(data.ALERTMANAGER_URL === undefined ? {} : { alertmanagerUrl: data.ALERTMANAGER_URL }),
+    ...(data.ARCHIVE_URL === undefined ? {} : { archiveUrl: data.ARCHIVE_URL }),
     ...(data.PUBLIC_URL === undefined ? {} : { publicUrl: data.PUBLIC_URL }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
   }

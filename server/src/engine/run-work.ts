@@ -13,6 +13,8 @@ export interface WorkRunnerDeps {
     progress(work: WorkId, progress: WorkProgress): Promise<void>
     end(work: WorkId, end: { result: Readonly<Record<string, unknown>> } | { error: string }): Promise<void>
   }
+  /** Why a statement that holds up traffic may not begin now. */
+  readonly notNow?: (migration: StoredMigration, kind: Work['kind']) => Promise<string | undefined>
   readonly clock: Clock
   /** Resolves after `ms`, or at once when the signal is aborted. */
   readonly delay: (ms: number, signal: AbortSignal) => Promise<void>
@@ -84,6 +86,9 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
           report,
           heldBackBy: () => now.heldBackBy,
           throttle: () => now.throttle,
+          ...(started.migration.state.work?.anytime === true || deps.notNow === undefined
+            ? {}
+            : { notNow: () => deps.notNow?.(migration, kind) ?? Promise.resolve(undefined) }),
           committing: async () => {
             both.throwIfAborted()
             const asked = await phases.command(

@@ -1,10 +1,8 @@
-import { join } from 'node:path'
 import { quoteIdent } from '../db/db.ts'
-import { readBack, readTable } from './archive.ts'
+import { type ArchiveDeps, readBack, readTable } from './archive.ts'
 import type { Archive, ArchivedTable } from './manifest.ts'
 import type { Progress } from './progress.ts'
 import { stageArchive } from './stage-archive.ts'
-import type { Target } from './target.ts'
 
 /**
  * Whether the files are whole and still say the same as the database. A table that goes must be the same to
@@ -12,7 +10,7 @@ import type { Target } from './target.ts'
  * still there may have changed in what goes, for that would be somebody who still writes old.
  */
 export async function isCurrent(
-  target: Target,
+  { target, archives }: Pick<ArchiveDeps, 'target' | 'archives'>,
   archive: Archive,
   signal: AbortSignal,
   progress: Progress,
@@ -20,12 +18,12 @@ export async function isCurrent(
   const { folder, manifest } = archive
   for (const table of manifest.tables) {
     progress.stage(`comparing the archive of ${table.name}`, table.rows)
-    const file = await readBack(join(folder, table.file), signal)
+    const file = await readBack(archives, `${folder}/${table.file}`, signal)
     if (file.sha256 !== table.sha256 || file.rows !== table.rows) return false
     if (table.whole) {
       const database = await readTable(target, table, signal)
       if (database.sha256 !== table.sha256) return false
-    } else if ((await countChanged(target, archive, table, signal)) > 0) {
+    } else if ((await countChanged({ target, archives }, archive, table, signal)) > 0) {
       return false
     }
   }
@@ -34,7 +32,7 @@ export async function isCurrent(
 
 /** Archived rows that are still in the table, with other values in the columns that go. */
 async function countChanged(
-  target: Target,
+  { target, archives }: Pick<ArchiveDeps, 'target' | 'archives'>,
   archive: Archive,
   table: ArchivedTable,
   signal: AbortSignal,
@@ -45,7 +43,7 @@ async function countChanged(
     .filter(({ name }) => !table.key.includes(name))
     .map(({ name }) => `t.${quoteIdent(name)}::text is distinct from a.${quoteIdent(name)}::text`)
   return await target.cancellable(signal, async (connection) => {
-    await stageArchive(connection, archive, table, signal)
+    await stageArchive(connection, archives, archive, table, signal)
     const { rows } = await connection.query<{ changed: number }>(
       `select count(*) as changed from switchback_restore a
        join ${quoteIdent(table.schema)}.${quoteIdent(table.name)} t on ${sameKey} where ${changed.join(' or ')}`,

@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { definitionSchema } from '@switchback/migrations-registry'
-import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
+import { type TestDatabase, testDatabase } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createExecution } from './execution.ts'
@@ -170,48 +171,94 @@ test('dependents that contract.sql does not drop itself block it, and are named'
   expect(await columns()).toEqual(['id', 'name'])
 })
 
+test.each([
+  ['a view', 'create view v as select bio from users', 'view v'],
+  ['a materialized view', 'create materialized view v as select bio from users', 'materialized view v'],
+  ['a generated column', 'alter table users add n int generated always as (length(bio)) stored', 'column n'],
+  [
+    'an index that covers what stays',
+    'create index shared on users (name, bio)',
+    'index shared covers name too',
+  ],
+  [
+    'a unique constraint that covers what stays',
+    'alter table users add unique (name, bio)',
+    'users_name_bio_key covers name',
+  ],
+  [
+    'a trigger on the column',
+    'create trigger t before update of bio on users for each row execute function touch()',
+    'trigger t on table users',
+  ],
+  [
+    'a publication of the column',
+    'create publication p for table users (id, bio)',
+    'publication of table users in publication p',
+  ],
+  [
+    'a function that names it',
+    'create function f(int) returns text language plpgsql as $$ begin return (select bio from users where id = $1); end $$',
+    'function f(integer) speaks of bio, tags of users',
+  ],
+  [
+    'the function of a trigger',
+    "create function audit() returns trigger language plpgsql as $$ begin new.bio = ''; return new; end $$; create trigger t before insert on users for each row execute function audit()",
+    'function audit() speaks of bio',
+  ],
+  [
+    'a foreign key',
+    'alter table users add unique (tags); create table pets (tags text[] references users (tags))',
+    'pets_tags_fkey',
+  ],
+  ['a policy', 'create policy own on users using (bio is not null)', 'policy own'],
+])('%s depends on what goes, and blocks', async (_, sql, named) => {
+  await pool.query(
+    `create function touch() returns trigger language plpgsql as $$ begin return new; end $$; ${sql}`,
+  )
+  const failed = await execution.run('contract', order(DROP)).catch((error: Error) => error.message)
+  expect(failed).toContain('nothing was dropped')
+  expect(failed).toContain(named)
+  expect(await columns()).toContain('bio')
+})
+
+test('a table that goes blocks where a publication or a foreign key would lose it; dropped first, it goes', async () => {
+  await pool.query(`create publication p for table users, profiles;
+    create function count_users() returns int language sql as 'select count(*)::int from users'`)
+  const failed = await execution
+    .run('contract', order('drop table users'))
+    .catch((error: Error) => error.message)
+  expect(failed).toContain('publication of table users in publication p')
+  expect(failed).toContain('function count_users() speaks of table users')
+  const unaffected = definitionSchema.parse({
+    ...{ id: 'profiles', title: 'x' },
+    contract: { unaffected: ['count_users()'] },
+  })
+  await execution.run(
+    'contract',
+    order('alter publication p drop table users; drop table users', { definition: unaffected }),
+  )
+  expect((await pool.query(`select to_regclass('users') as t`)).rows).toEqual([{ t: null }])
+})
+
 test('what changes between archive and drop is archived anew before it goes', async () => {
-  const holder = await pool.connect()
-  const writer = await pool.connect()
-  const waiting = async (query: string) =>
-    (
-      await pool.query(
-        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like $1`,
-        [query],
-      )
-    ).rowCount
-  try {
-    let locked: Promise<unknown> | undefined
-    const running = execution.run(
-      'contract',
-      order(DROP, {
-        report: ({ stage }) => {
-          if (stage === 'archiving users') {
-            locked ??= holder.query('begin; lock table users in access exclusive mode')
-          }
-        },
-      }),
-    )
-    await waitFor(() => waiting('copy %'))
-    await locked
-    const change = `update users set bio = 'at the last moment' where id = 2; commit`
-    const files = await readdir(join(archiveDir, 'profiles', 'epoch-9'))
-    if (files.includes('manifest.json')) {
-      // The export was quicker than our lock: what waits is the comparison.
-      await holder.query(change)
-    } else {
-      // The writer waits for the export, and the comparison for the writer.
-      const writing = writer.query('begin; lock table users in access exclusive mode')
-      await waitFor(() => waiting('%lock table%'))
-      await holder.query('commit')
-      await writing
-      await writer.query(change)
-    }
-    await running
-  } finally {
-    holder.release()
-    writer.release()
-  }
+  let compared = 0
+  await execution.run(
+    'contract',
+    order(DROP, {
+      report: ({ stage }) => {
+        if (stage !== 'comparing the archive of users' || compared++ > 0) return
+        // Done before the comparison begins, which this call is right before.
+        const change = `import pg from 'pg'
+          const client = new pg.Client(process.argv[1])
+          await client.connect()
+          await client.query("update public.users set bio = 'at the last moment' where id = 2")
+          await client.end()`
+        const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', change, database.url])
+        expect(status).toBe(0)
+      },
+    }),
+  )
+  expect(compared).toBeGreaterThan(1)
   expect(await columns()).toEqual(['id', 'name'])
   await execution.run('restore', order(DROP, { epoch: 10 }))
   expect((await pool.query('select bio from users where id = 2')).rows).toEqual([

@@ -1,12 +1,10 @@
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import { to as copyTo } from 'pg-copy-streams'
 import { quoteIdent } from '../db/db.ts'
 import { bringBackDdl, constraintsDdl } from './archive-ddl.ts'
+import type { ArchiveStore } from './archive-store.ts'
 import { quoted } from './concurrent-ddl.ts'
 import { csvMeter } from './csv-stream.ts'
 import { ExecutionError, throwIfStopped, WorkStopped } from './execution-error.ts'
@@ -17,8 +15,8 @@ import {
   type ArchivedTable,
   folderOf,
   type Manifest,
+  removeManifest,
   sha256,
-  syncFolder,
   writeManifest,
 } from './manifest.ts'
 import type { Progress } from './progress.ts'
@@ -28,7 +26,7 @@ import type { Sql, Target } from './target.ts'
 export interface ArchiveDeps {
   readonly target: Target
   readonly clock: () => number
-  readonly archiveDir: string
+  readonly archives: ArchiveStore
 }
 
 interface Measured {
@@ -44,21 +42,23 @@ export async function makeArchive(
   data: readonly Going[],
   progress: Progress,
 ): Promise<Archive> {
-  const { target, archiveDir, clock } = deps
-  const folder = folderOf(archiveDir, order.definition.id, order.epoch)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { target, archives, clock } = deps
+  const folder = folderOf(order.definition.id, order.epoch)
   // What an earlier try left behind is no archive until its manifest is written anew.
-  await rm(join(folder, 'manifest.json'), { force: true })
+  await removeManifest(archives, folder)
   const tables: ArchivedTable[] = []
   for (const going of data) {
     const described = await describe(target, going)
     if (described === undefined) continue
     progress.stage(`archiving ${described.name}`)
-    const path = join(folder, described.file)
-    const written = await exportTable(target, described, path, order.signal, progress)
-    const back = await readBack(path, order.signal)
+    const name = `${folder}/${described.file}`
+    const written = await exportTable(deps, described, name, order.signal, progress)
+    const back = await readBack(archives, name, order.signal)
     if (back.sha256 !== written.sha256 || back.rows !== written.rows) {
-      throw new ExecutionError('archive-failed', `${path} reads back other than it was written`)
+      throw new ExecutionError(
+        'archive-failed',
+        `${archives.place(name)} reads back other than it was written`,
+      )
     }
     tables.push({ ...described, ...written })
   }
@@ -72,7 +72,7 @@ export async function makeArchive(
     contractSha256: sha256(contract),
     tables,
   }
-  await writeManifest(folder, manifest)
+  await writeManifest(archives, folder, manifest, order.signal)
   return { folder, manifest }
 }
 
@@ -145,29 +145,22 @@ const copySql = (table: Described): string =>
    order by ${table.key.length === 0 ? 'tableoid, ctid' : table.key.map(quoteIdent).join(', ')}) to stdout with (format csv, header)`
 
 async function exportTable(
-  target: Target,
+  { target, archives }: ArchiveDeps,
   table: Described,
-  path: string,
+  name: string,
   signal: AbortSignal,
   progress: Progress,
 ): Promise<Measured> {
   const meter = csvMeter()
   const timer = setInterval(() => progress.detail({ rows: meter.rows() }), 200)
   try {
-    const partial = `${path}.partial`
-    await target.cancellable(signal, (connection) =>
-      pipeline(
-        connection.client.query(copyTo(copySql(table))),
-        meter,
-        createGzip({ level: 4 }),
-        createWriteStream(partial, { mode: 0o600 }),
-        { signal },
-      ),
-    )
-    const handle = await open(partial, 'r+')
-    await handle.sync().finally(() => handle.close())
-    await rename(partial, path)
-    await syncFolder(join(path, '..'))
+    await target.cancellable(signal, async (connection) => {
+      const compressed = createGzip({ level: 4 })
+      await Promise.all([
+        pipeline(connection.client.query(copyTo(copySql(table))), meter, compressed, { signal }),
+        archives.write(name, compressed, signal),
+      ])
+    })
     return { rows: meter.rows(), bytes: meter.bytes(), sha256: meter.sha256() }
   } finally {
     clearInterval(timer)
@@ -184,14 +177,18 @@ export async function readTable(target: Target, table: Described, signal: AbortS
   return { rows: meter.rows(), bytes: meter.bytes(), sha256: meter.sha256() }
 }
 
-export async function readBack(path: string, signal: AbortSignal): Promise<Measured> {
+export async function readBack(archives: ArchiveStore, name: string, signal: AbortSignal): Promise<Measured> {
   const meter = csvMeter()
   try {
-    await pipeline(createReadStream(path), createGunzip(), meter, nowhere(), { signal })
+    const stream = await archives.read(name, signal)
+    if (stream === undefined) throw new Error('there is no such file')
+    await pipeline(stream, createGunzip(), meter, nowhere(), { signal })
   } catch (error) {
     throwIfStopped(signal)
     if (error instanceof WorkStopped) throw error
-    throw new ExecutionError('archive-failed', `${path} cannot be read back`, { cause: error })
+    throw new ExecutionError('archive-failed', `${archives.place(name)} cannot be read back`, {
+      cause: error,
+    })
   }
   return { rows: meter.rows(), bytes: meter.bytes(), sha256: meter.sha256() }
 }

@@ -1,17 +1,17 @@
 import { type ArchiveDeps, makeArchive } from './archive.ts'
 import { isCurrent } from './archive-current.ts'
-import { cancelledOf, runSqlFile } from './ddl.ts'
+import { cancelledOf } from './ddl.ts'
 import { appliedStatements, forgetFile } from './ddl-records.ts'
-import type { DdlDeps } from './ddl-settings.ts'
 import { blockingDependents } from './dependents.ts'
 import { ExecutionError, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { whatGoes } from './going.ts'
 import { type Archive, folderOf, latestArchive, readManifest, sha256 } from './manifest.ts'
 import { createProgress, type Progress } from './progress.ts'
+import { runNoted, type SchemaDeps } from './schema-work.ts'
 import { parseSql } from './sql-statements.ts'
 
-export type ContractDeps = DdlDeps & ArchiveDeps
+export type ContractDeps = SchemaDeps & ArchiveDeps
 
 /** How often what goes is archived anew because somebody still writes to it. */
 const TRIES = 3
@@ -21,7 +21,7 @@ const TRIES = 3
  * the archive from before is the only one there can be: it is looked for, never made again.
  */
 export async function contract(deps: ContractDeps, order: WorkOrder): Promise<WorkOutcome> {
-  const { target, clock, archiveDir } = deps
+  const { target, clock, archives } = deps
   const { id } = order.definition
   if (order.sql.contract === undefined) {
     throw new ExecutionError('work-impossible', `${id} has no contract.sql`)
@@ -34,15 +34,15 @@ export async function contract(deps: ContractDeps, order: WorkOrder): Promise<Wo
   let archive: Archive | undefined
   try {
     if (applied.statements.size > 0) {
-      archive = await latestArchive(archiveDir, id)
+      archive = await latestArchive(archives, id)
       if (goes.data.length > 0 && archive === undefined) {
         throw new ExecutionError(
           'archive-failed',
-          `contract.sql has begun, and its archive is not in ${archiveDir}: put it back before anything more is dropped`,
+          `contract.sql has begun, and its archive is not in ${archives.place(id)}: put it back before anything more is dropped`,
         )
       }
     } else {
-      const blocking = await blockingDependents(target, goes)
+      const blocking = await blockingDependents(target, goes, order.definition.contract.unaffected)
       if (blocking.length > 0) {
         throw new ExecutionError(
           'archive-blocked',
@@ -59,7 +59,7 @@ export async function contract(deps: ContractDeps, order: WorkOrder): Promise<Wo
     throwIfStopped(order.signal)
     await order.committing()
   }
-  const run = await runSqlFile(deps, order, 'contract', order.sql.contract)
+  const run = await runNoted(deps, order, 'contract', order.sql.contract)
   return {
     divergences: 0,
     detail: {
@@ -69,7 +69,7 @@ export async function contract(deps: ContractDeps, order: WorkOrder): Promise<Wo
       ...(archive === undefined
         ? {}
         : {
-            archive: archive.folder,
+            archive: archives.place(archive.folder),
             tables: archive.manifest.tables.map(({ name, file, rows, bytes, sha256: checksum }) => ({
               name,
               file,
@@ -90,18 +90,18 @@ async function archived(
   data: Parameters<typeof makeArchive>[2],
   progress: Progress,
 ): Promise<Archive> {
-  const found = await readManifest(folderOf(deps.archiveDir, order.definition.id, order.epoch))
+  const found = await readManifest(deps.archives, folderOf(order.definition.id, order.epoch))
   // An earlier try ended between its archive and its first statement.
   if (
     found?.manifest.contractSha256 === sha256(order.sql.contract ?? '') &&
-    (await isCurrent(deps.target, found, order.signal, progress).catch(() => false))
+    (await isCurrent(deps, found, order.signal, progress).catch(() => false))
   ) {
     return found
   }
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     throwIfStopped(order.signal)
     const archive = await makeArchive(deps, order, data, progress)
-    if (await isCurrent(deps.target, archive, order.signal, progress)) return archive
+    if (await isCurrent(deps, archive, order.signal, progress)) return archive
   }
   throw new ExecutionError(
     'archive-failed',

@@ -1,6 +1,6 @@
 import { definitionSchema } from '@switchback/migrations-registry'
 import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { WorkProgress } from '../phases/phase-service.ts'
 import { createExecution } from './execution.ts'
@@ -274,68 +274,6 @@ test('what REINDEX CONCURRENTLY left behind is dropped before it runs again', as
   await execution.run('expand', order('reindex index concurrently things_id'))
   const { rows } = await pool.query(`select indexname from pg_indexes where tablename = 'things'`)
   expect(rows).toEqual([{ indexname: 'things_id' }])
-})
-
-test('a statement waits until replicas have caught up', async () => {
-  await pool.query('create table things (id int, t text)')
-  const replica = new pg.Client({
-    connectionString: database.url,
-    application_name: 'standby-1',
-    // Not in the types: the driver passes it on.
-    ...{ replication: 'true' },
-  })
-  replica.on('error', () => undefined)
-  await replica.connect()
-  const wal = async (): Promise<bigint> =>
-    BigInt((await pool.query(`select pg_current_wal_flush_lsn() - '0/0' as bytes`)).rows[0].bytes)
-  const start = (await pool.query('select pg_current_wal_flush_lsn() as lsn')).rows[0].lsn
-  const { connection } = replica as unknown as {
-    connection: { once(event: string, done: () => void): void; sendCopyFromChunk(chunk: Buffer): void }
-  }
-  const streaming = new Promise<void>((done) => connection.once('replicationStart', done))
-  replica.query(`START_REPLICATION PHYSICAL ${start}`).catch(() => undefined)
-  await streaming
-  const answer = (position: bigint) => {
-    const status = Buffer.alloc(34)
-    status.write('r')
-    for (const at of [1, 9, 17]) status.writeBigInt64BE(position, at)
-    connection.sendCopyFromChunk(status)
-  }
-  try {
-    answer(await wal())
-    await waitFor(
-      async () =>
-        (
-          await pool.query(
-            `select from pg_stat_replication where replay_lsn is not null and application_name = 'standby-1'`,
-          )
-        ).rowCount === 1,
-    )
-    await pool.query(`insert into things select i, repeat('x', 1000) from generate_series(1, 3000) i`)
-    const reports: WorkProgress[] = []
-    const patient = definitionSchema.parse({ id: 'some-ddl', title: 'x', ddl: { replicaLag: '1ms' } })
-    const running = execution.run(
-      'expand',
-      order('alter table things add a int', {
-        definition: patient,
-        report: (report) => reports.push(report),
-      }),
-    )
-    await waitFor(() => reports.some(({ throttledBy }) => throttledBy?.includes('replica standby-1')))
-    await expect(pool.query('select a from things')).rejects.toThrow('does not exist')
-    // Others write on this server too: it has to go on keeping up.
-    let done = false
-    const ended = running.finally(() => {
-      done = true
-    })
-    while (!done) answer(await wal())
-    await ended
-  } finally {
-    // Ends the sender: a client that asks it to end politely would wait for it.
-    await pool.query(
-      `select pg_terminate_backend(pid) from pg_stat_replication where application_name = 'standby-1'`,
-    )
-  }
 })
 
 test('a statement is cancelled when the work is called off', async () => {

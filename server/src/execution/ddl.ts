@@ -1,8 +1,11 @@
+import { holdsUpTraffic } from '../lint/locks.ts'
+import { locksAskedFor } from './clear-way.ts'
 import { appliedStatements, type SqlFile } from './ddl-records.ts'
 import type { DdlDeps, DdlOptions, StatementReport } from './ddl-settings.ts'
 import { ExecutionError, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
 import { alone } from './executor-lock.ts'
+import { pause } from './pause.ts'
 import { replicasSettled } from './replicas.ts'
 import { persist } from './run-statement.ts'
 import { modeOf, parseSql, type SqlStatement, type StatementMode } from './sql-statements.ts'
@@ -13,6 +16,8 @@ export interface DdlRun {
   /** Sessions that were ended because they stood in the way, each described. */
   readonly cancelled: readonly string[]
 }
+
+const NOT_NOW_MS = 1_000
 
 /** Runs a SQL file statement by statement; a crash at any point resumes with the first one not recorded. */
 export async function runSqlFile(
@@ -45,6 +50,7 @@ export async function runSqlFile(
         await replicasSettled(deps.target, deps.settings.maxReplicaLagMs, signal, (throttledBy) =>
           report({ throttledBy }),
         )
+        await inItsTime(deps, { ...order, signal }, step.statement, report)
         cancelled.push(...(await persist(deps, { ...order, signal }, { ...step, file, options, report })))
       }
     })
@@ -67,6 +73,24 @@ const reporter =
       detail: { statement: statement.text.slice(0, 300), ...(index === undefined ? {} : { index }) },
       ...(throttledBy === undefined ? {} : { throttledBy }),
     })
+
+/** Waits for the time in which a statement that holds up traffic may begin. */
+async function inItsTime(
+  { target }: DdlDeps,
+  { notNow, signal }: WorkOrder,
+  { node }: SqlStatement,
+  report: StatementReport,
+): Promise<void> {
+  if (notNow === undefined) return
+  const locks = await locksAskedFor(target, node)
+  if (!locks.some(({ mode }) => holdsUpTraffic(mode))) return
+  for (;;) {
+    const reason = await notNow()
+    if (reason === undefined) return
+    report({ throttledBy: reason })
+    await pause(NOT_NOW_MS, signal)
+  }
+}
 
 const changed = (file: SqlFile, position: number): ExecutionError =>
   new ExecutionError(

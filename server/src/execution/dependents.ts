@@ -1,5 +1,6 @@
 import { quoted } from './concurrent-ddl.ts'
 import type { DroppedObject, WhatGoes } from './going.ts'
+import type { TableName } from './sql-statements.ts'
 import type { Sql } from './target.ts'
 
 // Whatever the catalog knows to depend on a table, one of its columns or its row type. `owner` is the table
@@ -27,6 +28,8 @@ const DEPENDENTS = `
           and c.attnum = d.objsubid and c.attgenerated <> ''
       union all select oid, relname, null from pg_class
         where d.classid = 'pg_class'::regclass and d.objsubid = 0 and oid = d.objid
+      union all select prrelid, (select pubname from pg_publication p where p.oid = prpubid), null
+        from pg_publication_rel where d.classid = 'pg_publication_rel'::regclass and oid = d.objid
       union all select null, proname, null from pg_proc where d.classid = 'pg_proc'::regclass and oid = d.objid
       union all select typrelid, typname, null from pg_type where d.classid = 'pg_type'::regclass and oid = d.objid
     ) o on true
@@ -46,7 +49,11 @@ interface Dependent extends Record<string, unknown> {
 }
 
 /** What depends on what goes and is not dropped by contract.sql itself; each described for a person. */
-export async function blockingDependents(on: Sql, goes: WhatGoes): Promise<readonly string[]> {
+export async function blockingDependents(
+  on: Sql,
+  goes: WhatGoes,
+  unaffected: readonly string[] = [],
+): Promise<readonly string[]> {
   const relations = new Set<number>()
   for (const { kind, name } of goes.objects) {
     const oid = kind === 'relation' ? await oidOf(on, quoted(name)) : undefined
@@ -60,17 +67,77 @@ export async function blockingDependents(on: Sql, goes: WhatGoes): Promise<reado
     const { rows } = await on.query<Dependent>(DEPENDENTS, [oid, whole ? null : columns])
     for (const dependent of rows) {
       const { owner, deptype, generated, what } = dependent
-      if (owner !== null && (relations.has(owner) || (whole && owner === oid))) continue
+      const published = dependent.class === 'pg_publication_rel'
+      if (!published && owner !== null && (relations.has(owner) || (whole && owner === oid))) continue
       if (columns.includes(generated)) continue
       // Indexes, constraints and defaults of its own go with a column.
-      if (generated === '' && deptype !== 'n') continue
+      // A publication would silently lose its table.
+      if (generated === '' && deptype !== 'n' && dependent.class !== 'pg_publication_rel') continue
       if (await isDropped(on, dependent, goes.objects)) continue
       blocking.add(
         `${what} depends on ${whole ? `table ${table.name}` : `${columns.join(', ')} of ${table.name}`}`,
       )
     }
+    for (const index of await sharedIndexes(on, oid, whole ? [] : columns)) {
+      if (goes.objects.some(({ name }) => name.name === index.name)) continue
+      blocking.add(
+        `index ${index.name} covers ${index.others.join(', ')} too, and would go with ${columns.join(', ')} of ${table.name}`,
+      )
+    }
+    for (const name of await functionsNaming(on, table, whole ? [] : columns)) {
+      const dropped = goes.objects.some(
+        (object) => object.kind === 'function' && object.name.name === name.bare,
+      )
+      if (dropped || unaffected.includes(name.full)) continue
+      blocking.add(
+        `function ${name.full} speaks of ${whole ? `table ${table.name}` : `${columns.join(', ')} of ${table.name}`} in its body (if it does not use it, list it in contract.unaffected)`,
+      )
+    }
   }
   return [...blocking].sort()
+}
+
+/** Indexes that cover columns that go and others that stay: those lose their index, or their uniqueness. */
+async function sharedIndexes(
+  on: Sql,
+  oid: number,
+  columns: readonly string[],
+): Promise<readonly { readonly name: string; readonly others: readonly string[] }[]> {
+  if (columns.length === 0) return []
+  const { rows } = await on.query<{ name: string; others: string[] }>(
+    `select c.relname as name, array_agg(a.attname::text) filter (where a.attname <> all($2)) as others
+     from pg_index i join pg_class c on c.oid = i.indexrelid
+       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+     where i.indrelid = $1::oid
+     group by c.relname, i.indexrelid
+     having bool_or(a.attname = any($2)) and bool_or(a.attname <> all($2))`,
+    [oid, columns],
+  )
+  return rows
+}
+
+/** Functions whose text names the table, and one of the columns: the catalog knows nothing of such a dependency. */
+async function functionsNaming(
+  on: Sql,
+  table: TableName,
+  columns: readonly string[],
+): Promise<readonly { readonly bare: string; readonly full: string }[]> {
+  const word = (name: string): string => `\\m${name.replaceAll(/[^\w]/g, '.')}\\M`
+  const { rows } = await on.query<{ bare: string; full: string }>(
+    `select p.proname as bare, p.oid::regprocedure::text as full
+     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'switchback') and p.prosqlbody is null
+       and p.prosrc ~* $1 and ($2::text is null or p.prosrc ~* $2)
+       and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = p.oid and deptype = 'e')
+       -- The functions of triggers of the table itself know it without its name.
+     union select p.proname, p.oid::regprocedure::text
+     from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace n on n.oid = p.pronamespace
+     where g.tgrelid = to_regclass($3) and not g.tgisinternal and n.nspname <> 'switchback'
+       and $2::text is not null and p.prosrc ~* $2
+     order by 2`,
+    [word(table.name), columns.length === 0 ? null : columns.map(word).join('|'), quoted(table)],
+  )
+  return rows
 }
 
 async function isDropped(on: Sql, dependent: Dependent, objects: readonly DroppedObject[]): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type {
   Compared,
+  Load,
   MigrationDefinition,
   MigrationSql,
   MigrationState,
@@ -7,6 +8,7 @@ import type {
   Throttle,
   WorkKind,
 } from '@switchback/migrations-registry'
+import type { SchemaState } from '../catalog/ledger.ts'
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
 /** One piece of database work, as the engine hands it out. */
@@ -21,6 +23,8 @@ export interface WorkOrder {
   readonly heldBackBy: () => string | undefined | Promise<string | undefined>
   /** The limits that hold now; those of the definition where it is left out. */
   readonly throttle?: () => Throttle
+  /** Why a statement that holds up traffic may not begin now: windows, freezes, load. Undefined where it may. */
+  readonly notNow?: () => Promise<string | undefined>
   /** Contract calls this right before the first drop; throws where the work was called off meanwhile. */
   readonly committing: () => Promise<void>
 }
@@ -102,6 +106,14 @@ export interface Execution {
   /** Runs `work` while holding the lock that makes this the only executor of the migration; undefined where
    *  somebody else holds it. Aborts `signal` when the lock's connection breaks. */
   exclusively<T>(migration: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined>
+  /** The schema of each database of the migration as it is, beside what the migrations say. */
+  schema(): Promise<readonly SchemaState[]>
+  /** Removes archives that have been kept for as long as the definition says; returns where they were. */
+  pruneArchives(definition: MigrationDefinition): Promise<readonly string[]>
+  /** How busy the target is. */
+  load(): Promise<Load>
+  /** Takes the schema as it is for what it should be. */
+  acceptSchema(): Promise<void>
   /**
    * `writes: trigger`: has triggers carry writes from each table to the other, or carry them no more. Returns
    * when no transaction is left that wrote without them. Repeatable, and mends what somebody took away.

@@ -1,4 +1,7 @@
 import type { WorkKind } from '@switchback/migrations-registry'
+import { acceptSchema, schemaState } from '../catalog/ledger.ts'
+import { readCatalog } from '../catalog/read-catalog.ts'
+import { type ArchiveStore, folderStore } from './archive-store.ts'
 import { backfill } from './backfill.ts'
 import { startCarrying, stopCarrying } from './carry.ts'
 import { contract } from './contract.ts'
@@ -9,6 +12,8 @@ import { exclusively } from './executor-lock.ts'
 import { listFailedRows } from './failed-rows.ts'
 import { createFence } from './fence.ts'
 import { install } from './installer.ts'
+import { createLoad } from './load.ts'
+import { pruneArchives } from './manifest.ts'
 import { remember } from './remember.ts'
 import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
@@ -24,6 +29,8 @@ interface ExecutionLog {
 export interface ExecutionSettings {
   /** Where archives of what contract drops are kept. */
   readonly archiveDir: string
+  /** Where they are kept instead, if not in a folder. */
+  readonly archives?: ArchiveStore
   readonly clock: () => number
   /** From 0 to 1; for the jitter between tries. */
   readonly random?: () => number
@@ -77,11 +84,12 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
   const { clock, random = Math.random, fenceWaitMs = 2_000 } = options
   const fence = createFence({ target, clock, waitMs: fenceWaitMs })
   const copying = { target, ...copySettings(options) }
+  const archives = options.archives ?? folderStore(options.archiveDir)
   const ddl = ({ definition }: WorkOrder) => ({
     ...copying,
     random,
     settings: ddlSettings(definition, options.ddl),
-    archiveDir: options.archiveDir,
+    archives,
   })
 
   const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
@@ -104,6 +112,13 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     listFailedRows: (migration, page) => listFailedRows(target, migration, page),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
+    schema: async () => [await schemaState(target, await readCatalog(target))],
+    pruneArchives: ({ id, contract: { archive } }) => pruneArchives(archives, id, clock() - archive.keep),
+    load: createLoad(target, clock),
+    acceptSchema: async () => {
+      await install(target)
+      await acceptSchema(target, await readCatalog(target))
+    },
     carry: (definition, on, watch) =>
       on ? startCarrying(copying, definition, watch) : stopCarrying(copying, definition.id, watch),
     run: async (kind, order) => {

@@ -55,6 +55,14 @@ export function whatGoes(statements: readonly SqlStatement[]): WhatGoes {
           objects.push({ kind: 'relation', name: table })
         } else objects.push(...droppedObject(removeType, names))
       }
+    } else if ('AlterPublicationStmt' in node) {
+      objects.push(...unpublished(node.AlterPublicationStmt))
+    } else if ('CreateFunctionStmt' in node && node.CreateFunctionStmt.replace === true) {
+      // What it says from now on is looked at by whoever wrote it.
+      objects.push({
+        kind: 'function',
+        name: qualified((node.CreateFunctionStmt.funcname ?? []).flatMap(stringsIn)),
+      })
     } else {
       for (const table of emptied(node)) whole.set(quoted(table), table)
     }
@@ -70,8 +78,25 @@ export function whatGoes(statements: readonly SqlStatement[]): WhatGoes {
   }
 }
 
+/** Tables that a statement takes out of a publication. */
+const unpublished = ({
+  pubname = '',
+  action,
+  pubobjects = [],
+}: Extract<Node, { AlterPublicationStmt: unknown }>['AlterPublicationStmt']): readonly DroppedObject[] =>
+  action !== 'AP_DropObjects'
+    ? []
+    : pubobjects.flatMap((object) => {
+        const table =
+          'PublicationObjSpec' in object ? object.PublicationObjSpec.pubtable?.relation : undefined
+        return table === undefined
+          ? []
+          : [{ kind: 'part' as const, name: { name: pubname }, on: tableNameOf(table) }]
+      })
+
 function droppedObject(type: string | undefined, names: readonly string[]): readonly DroppedObject[] {
   switch (type) {
+    case 'OBJECT_INDEX':
     case 'OBJECT_VIEW':
     case 'OBJECT_MATVIEW':
     case 'OBJECT_FOREIGN_TABLE':

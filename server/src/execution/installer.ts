@@ -15,9 +15,10 @@ async function isInstalled(on: Sql, parts: readonly InstalledPart[]): Promise<bo
   return parts.every(({ name, checksum }) => installed.get(name) === checksum)
 }
 
-/** Installs the schema `switchback` and the fence of one migration. Repeatable, also by several at a time. */
-export async function install(target: Target, migration: string): Promise<void> {
-  const parts = [targetSchema(), fenceOf(migration)]
+/** Installs the schema `switchback`, and the fence of a migration where one is named. Repeatable, also by several
+ *  at a time. */
+export async function install(target: Target, migration?: string): Promise<void> {
+  const parts = [targetSchema(), ...(migration === undefined ? [] : [fenceOf(migration)])]
   if (await isInstalled(target, parts)) return
   await target.connection((connection) =>
     inTransaction(connection, 'begin', async () => {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { open, readdir, readFile, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { z } from 'zod'
-import { ExecutionError, sqlStateOf } from './execution-error.ts'
+import type { ArchiveStore } from './archive-store.ts'
+import { ExecutionError } from './execution-error.ts'
 
 const columnSchema = z.object({
   name: z.string(),
@@ -45,63 +46,72 @@ export type ArchivedTable = z.output<typeof tableSchema>
 export type Manifest = z.output<typeof manifestSchema>
 
 export interface Archive {
+  /** In the store, such as `user-profiles/epoch-9`. */
   readonly folder: string
   readonly manifest: Manifest
 }
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-export const folderOf = (archiveDir: string, migration: string, epoch: number): string =>
-  join(archiveDir, migration, `epoch-${epoch}`)
+export const folderOf = (migration: string, epoch: number): string => `${migration}/epoch-${epoch}`
 
-/** Makes names in a folder durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
+const MANIFEST = 'manifest.json'
 
 /** The manifest comes last and in one piece: where it is, the archive is complete. */
-export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
-  const path = join(folder, 'manifest.json')
-  const handle = await open(`${path}.partial`, 'w', 0o600)
+export const writeManifest = (
+  store: ArchiveStore,
+  folder: string,
+  manifest: Manifest,
+  signal: AbortSignal,
+): Promise<void> =>
+  store.write(`${folder}/${MANIFEST}`, Readable.from([`${JSON.stringify(manifest, null, 2)}\n`]), signal)
+
+export const removeManifest = (store: ArchiveStore, folder: string): Promise<void> =>
+  store.remove(`${folder}/${MANIFEST}`)
+
+export async function readManifest(store: ArchiveStore, folder: string): Promise<Archive | undefined> {
+  const name = `${folder}/${MANIFEST}`
   try {
-    await handle.writeFile(`${JSON.stringify(manifest, null, 2)}\n`)
-    await handle.sync()
-  } finally {
-    await handle.close()
+    const stream = await store.read(name, new AbortController().signal)
+    if (stream === undefined) return undefined
+    return { folder, manifest: manifestSchema.parse(JSON.parse(await text(stream))) }
+  } catch (error) {
+    throw new ExecutionError('archive-failed', `the manifest ${store.place(name)} cannot be read`, {
+      cause: error,
+    })
   }
-  await rename(`${path}.partial`, path)
-  await syncFolder(folder)
-  await syncFolder(dirname(folder))
 }
 
-export async function readManifest(folder: string): Promise<Archive | undefined> {
-  try {
-    const text = await readFile(join(folder, 'manifest.json'), 'utf8')
-    return { folder, manifest: manifestSchema.parse(JSON.parse(text)) }
-  } catch (error) {
-    if (sqlStateOf(error) === 'ENOENT') return undefined
-    throw new ExecutionError('archive-failed', `the manifest in ${folder} cannot be read`, { cause: error })
-  }
+/** Folders of a migration with a complete archive, the newest epoch first. */
+async function foldersOf(store: ArchiveStore, migration: string): Promise<readonly string[]> {
+  const names = await store.list(migration)
+  const epochs = names
+    .flatMap((name) => new RegExp(`^${migration}/epoch-(\\d+)/${MANIFEST}$`).exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => b - a)
+  return epochs.map((epoch) => folderOf(migration, epoch))
 }
 
 /** The complete archive of the latest epoch. */
-export async function latestArchive(archiveDir: string, migration: string): Promise<Archive | undefined> {
-  const folders = await readdir(join(archiveDir, migration)).catch((error: unknown) => {
-    if (sqlStateOf(error) === 'ENOENT') return []
-    throw error
-  })
-  const epochs = folders
-    .flatMap((name) => /^epoch-(\d+)$/.exec(name)?.[1] ?? [])
-    .map(Number)
-    .sort((a, b) => b - a)
-  for (const epoch of epochs) {
-    const archive = await readManifest(folderOf(archiveDir, migration, epoch))
-    if (archive !== undefined) return archive
+export async function latestArchive(store: ArchiveStore, migration: string): Promise<Archive | undefined> {
+  const [newest] = await foldersOf(store, migration)
+  return newest === undefined ? undefined : readManifest(store, newest)
+}
+
+/** Removes archives that were made before `before`; returns where they were. */
+export async function pruneArchives(
+  store: ArchiveStore,
+  migration: string,
+  before: number,
+): Promise<readonly string[]> {
+  const pruned: string[] = []
+  for (const folder of await foldersOf(store, migration)) {
+    const archive = await readManifest(store, folder)
+    if (archive === undefined || Date.parse(archive.manifest.at) >= before) continue
+    // The manifest first: what is left of an archive that is being removed must not look complete.
+    await removeManifest(store, folder)
+    for (const name of await store.list(folder)) await store.remove(name)
+    pruned.push(store.place(folder))
   }
-  return undefined
+  return pruned
 }

@@ -18,8 +18,8 @@ const LAGGING = `
            greatest(extract(epoch from replay_lag),
                     extract(epoch from clock_timestamp() - reply_time), 0)::float8 * 1000 as "lagMs"
     from pg_stat_replication
-    where state in ('streaming', 'catchup') and replay_lsn is not null and not pg_is_in_recovery()
-      and pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) > ${BYTES_BEHIND}
+    where replay_lsn is not null and not pg_is_in_recovery()
+      and pg_wal_lsn_diff(pg_current_wal_insert_lsn(), replay_lsn) > ${BYTES_BEHIND}
   ) r where "lagMs" > $1`
 
 /** Waits until no replica that this database knows of is further behind than `maxLagMs`. */

@@ -1,18 +1,19 @@
-import { join } from 'node:path'
 import { quoteIdent } from '../db/db.ts'
 import { archivedColumns, readBack } from './archive.ts'
+import type { ArchiveStore } from './archive-store.ts'
 import type { ContractDeps } from './contract.ts'
 import { runSqlFile } from './ddl.ts'
 import { appliedStatements, recordWhole } from './ddl-records.ts'
 import { ExecutionError, throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { type Archive, type ArchivedTable, latestArchive } from './manifest.ts'
-import { type Patience, persistently } from './persistently.ts'
+import { persistently } from './persistently.ts'
 import { createProgress, type Progress } from './progress.ts'
+import { runNoted } from './schema-work.ts'
 import { stageArchive } from './stage-archive.ts'
 import type { Connection } from './target.ts'
 
-export type RestoreDeps = ContractDeps & Patience
+export type RestoreDeps = ContractDeps
 
 const BATCH = 5_000
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
@@ -24,19 +25,22 @@ const LOCK_TIMEOUT_MS = 700
  * the reverse backfill fills them.
  */
 export async function restore(deps: RestoreDeps, order: WorkOrder): Promise<WorkOutcome> {
-  const { target, clock, archiveDir } = deps
+  const { target, clock, archives } = deps
   const migration = order.definition.id
   const began = clock()
   const before = await appliedStatements(target, migration, 'restore')
   // Done, and only the report of it was lost: once more would undo what was written since.
   if (before.completedIn !== undefined) return { divergences: 0, detail: { rows: 0 } }
   const contracted = await appliedStatements(target, migration, 'contract')
-  const archive = await latestArchive(archiveDir, migration)
+  const archive = await latestArchive(archives, migration)
   if (archive === undefined) {
     if (contracted.statements.size === 0) return { divergences: 0, detail: { rows: 0 } }
-    throw new ExecutionError('restore-failed', `there is no archive of ${migration} in ${archiveDir}`)
+    throw new ExecutionError(
+      'restore-failed',
+      `there is no archive of ${migration} in ${archives.place(migration)}`,
+    )
   }
-  await requireWhole(archive, order.signal)
+  await requireWhole(archives, archive, order.signal)
   const { tables } = archive.manifest
   // By the executor of DDL: bringing a column back needs the same lock as taking it away.
   await runSqlFile(deps, order, 'restore', tables.flatMap(({ ddl }) => ddl).join(';\n'))
@@ -53,29 +57,38 @@ export async function restore(deps: RestoreDeps, order: WorkOrder): Promise<Work
   const sql = [...tables.flatMap(({ ddl }) => ddl), ...tables.flatMap(({ afterwards }) => afterwards)].join(
     ';\n',
   )
-  await runSqlFile(deps, order, 'restore', sql)
+  await runNoted(deps, order, 'restore', sql)
   await recordWhole(target, { migration, file: 'restore', epoch: order.epoch }, 'contract')
   return {
     divergences: 0,
-    detail: { rows, tables: tables.map(({ name }) => name), archive: archive.folder, ms: clock() - began },
+    detail: {
+      rows,
+      tables: tables.map(({ name }) => name),
+      archive: archives.place(archive.folder),
+      ms: clock() - began,
+    },
   }
 }
 
 /** An archive that was damaged since is found before the schema is touched. */
-async function requireWhole({ folder, manifest }: Archive, signal: AbortSignal): Promise<void> {
+async function requireWhole(
+  archives: ArchiveStore,
+  { folder, manifest }: Archive,
+  signal: AbortSignal,
+): Promise<void> {
   for (const table of manifest.tables) {
-    const path = join(folder, table.file)
-    const { sha256, rows } = await readBack(path, signal)
+    const name = `${folder}/${table.file}`
+    const { sha256, rows } = await readBack(archives, name, signal)
     if (sha256 === table.sha256 && rows === table.rows) continue
     throw new ExecutionError(
       'restore-failed',
-      `${path} is damaged: its checksum is not the one in its manifest`,
+      `${archives.place(name)} is damaged: its checksum is not the one in its manifest`,
     )
   }
 }
 
 async function restoreRows(
-  { target }: RestoreDeps,
+  { target, archives }: RestoreDeps,
   order: WorkOrder,
   archive: Archive,
   table: ArchivedTable,
@@ -83,7 +96,7 @@ async function restoreRows(
 ): Promise<number> {
   return target.cancellable(order.signal, async (connection) => {
     await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
-    await stageArchive(connection, archive, table, order.signal)
+    await stageArchive(connection, archives, archive, table, order.signal)
     let restored = 0
     // Without a key nothing tells which rows are back already: all of them or none.
     const size = table.key.length === 0 ? Math.max(1, table.rows) : BATCH

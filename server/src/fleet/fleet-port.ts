@@ -8,6 +8,10 @@ export interface FleetReader {
   factsFor(tx: Queryable, migration: string, apps: readonly string[]): Promise<readonly InstanceFacts[]>
 }
 
+export const INSTANCE_STATES = ['live', 'lapsed', 'behind'] as const
+/** `behind`: live, and not drained yet. */
+export type InstanceState = (typeof INSTANCE_STATES)[number]
+
 export interface FleetInstance {
   readonly id: string
   readonly app: string
@@ -65,6 +69,8 @@ export interface Fleet extends FleetReader {
   list(filter: {
     readonly app?: string
     readonly migration?: string
+    readonly search?: string
+    readonly state?: InstanceState
     readonly limit: number
     readonly after?: string
   }): Promise<readonly FleetInstance[]>

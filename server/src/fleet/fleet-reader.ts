@@ -1,6 +1,6 @@
 import type { InstanceFacts, Path } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
-import type { FleetInstance, FleetReader } from './fleet-port.ts'
+import type { FleetInstance, FleetReader, InstanceState } from './fleet-port.ts'
 import type { StoreTime } from './store-time.ts'
 
 export interface FleetReaderOptions {
@@ -13,6 +13,9 @@ export interface FleetReaderOptions {
 export interface ListFilter {
   readonly app?: string
   readonly migration?: string
+  /** Part of an id. */
+  readonly search?: string
+  readonly state?: InstanceState
   readonly limit: number
   readonly after?: string
 }
@@ -75,6 +78,13 @@ const LIST = `select ${INSTANCE}, (
   where ($1::text is null or i.app = $1) and ($3::text is null or i.id > $3)
     and ($2::text is null or exists (
       select from instance_positions p where p.instance = i.id and p.migration = $2))
+    and ($5::text is null or strpos(i.id, $5) > 0)
+    and ($6::text is null
+      or ($6 = 'lapsed' and i.lease_until <= clock_timestamp())
+      or ($6 = 'live' and i.lease_until > clock_timestamp())
+      or ($6 = 'behind' and i.lease_until > clock_timestamp() and exists (
+        select from instance_positions p join migrations m on m.id = p.migration
+        where p.instance = i.id and p.drained < (m.state ->> 'epoch')::bigint and ($2::text is null or p.migration = $2))))
   order by i.id limit $4`
 
 /**
@@ -116,8 +126,9 @@ export function createFleetReader(options: FleetReaderOptions): FleetReader & {
         }
       })
     },
-    async list(db, { app, migration, after, limit }) {
-      const found = await read<ListRow>(db, LIST, [app ?? null, migration ?? null, after ?? null, limit])
+    async list(db, { app, migration, after, limit, search, state }) {
+      const filter = [app, migration, after].map((each) => each ?? null)
+      const found = await read<ListRow>(db, LIST, [...filter, limit, search ?? null, state ?? null])
       return found.map(({ row, times, now }) => ({
         id: row.id,
         app: row.app,

@@ -10,6 +10,7 @@ import { incidentRoutes } from '../incidents/incident-routes.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
 import { channelRoutes } from '../notifications/channel-routes.ts'
+import { type ScreenRoutesDeps, screenRoutes } from '../overview/screen-routes.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import type { ReviewRoutesDeps } from '../review/review-routes.ts'
 import { reviewRoutes } from '../review/review-routes.ts'
@@ -19,6 +20,7 @@ import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type DriftRoutesDeps, driftRoutes } from './drift-routes.ts'
 import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
@@ -27,14 +29,16 @@ import { registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
 export interface ApiDeps
-  extends MigrationRoutesDeps,
+  extends DriftRoutesDeps,
+    MigrationRoutesDeps,
     AlertRoutesDeps,
     FailedRowRoutesDeps,
     FlagRoutesDeps,
     ChannelRoutesDeps,
     ReviewRoutesDeps,
     PollingRoutesDeps,
-    TripwireRoutesDeps {
+    TripwireRoutesDeps,
+    ScreenRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -45,10 +49,12 @@ export interface ApiDeps
 /** Every route of the API. */
 export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
+  ...screenRoutes(deps),
   ...tripwireRoutes(deps),
   ...failedRowRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
+  ...driftRoutes(deps),
   ...flagRoutes(deps),
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),

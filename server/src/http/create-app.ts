@@ -3,6 +3,7 @@ import express from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
 import { pinoHttp } from 'pino-http'
+import { serveConsole } from '../console/serve-console.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Health } from '../health/health.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -69,6 +70,7 @@ export function createApp(deps: AppDeps): Express {
   }
   mountHooks(app, { ...deps.hooks, log, clock: deps.clock, newId: deps.newId })
   mountRoutes(app, routes, createAuthenticate(tokens, deps.clock))
+  app.use(serveConsole())
   app.use((request) => {
     throw new HttpProblem('not-found', `There is nothing at ${request.path}.`, {
       action: 'See /v1/openapi.json.',

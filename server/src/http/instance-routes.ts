@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Fleet } from '../fleet/fleet-port.ts'
+import { type Fleet, INSTANCE_STATES } from '../fleet/fleet-port.ts'
 import { authorizeUnscoped } from './authenticate.ts'
 import { HttpProblem } from './problem.ts'
 import type { Route } from './route.ts'
@@ -47,6 +47,11 @@ export function instanceRoutes({
       query: z.strictObject({
         app: name.optional(),
         migration: name.optional(),
+        search: name.optional().describe('Part of an id'),
+        state: z
+          .enum(INSTANCE_STATES)
+          .optional()
+          .describe('`behind`: live, and not drained the present epoch yet'),
         after: name.optional().describe('Id of the last one of the page before'),
         limit: limit(100),
       }),
@@ -55,11 +60,13 @@ export function instanceRoutes({
         next: z.string().optional().describe('Give this as `after` for the next page'),
       }),
       handle: async ({ query }) => {
-        const { app, migration, after } = query
+        const { app, migration, after, search, state } = query
         const found = await fleet.list({
           limit: query.limit + 1,
           ...(app === undefined ? {} : { app }),
           ...(migration === undefined ? {} : { migration }),
+          ...(search === undefined ? {} : { search }),
+          ...(state === undefined ? {} : { state }),
           ...(after === undefined ? {} : { after }),
         })
         const instances = found.slice(0, query.limit)

@@ -6,7 +6,7 @@ import type { Incidents } from '../incidents/incidents.ts'
 import type { PhaseService, StoredMigration, WorkRecord } from '../phases/phase-service.ts'
 import { inScope } from '../tokens/tokens.ts'
 import { fleetSummary, migrationView } from './migration-view.ts'
-import { HttpProblem } from './problem.ts'
+import { unknownMigration } from './problem.ts'
 import type { Route } from './route.ts'
 import { route } from './route.ts'
 import {
@@ -37,7 +37,7 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
 
   async function find(id: string): Promise<StoredMigration> {
     const migration = await phases.get(id)
-    if (migration === undefined) throw unknown(id)
+    if (migration === undefined) throw unknownMigration(id)
     return migration
   }
 
@@ -78,7 +78,7 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
           incidents.list({ migration: id, status: 'open', limit: SHOWN_INCIDENTS }),
           fleet.factsFor(db, id, definition.apps),
         ])
-        if (gate === undefined) throw unknown(id)
+        if (gate === undefined) throw unknownMigration(id)
         const summary = fleetSummary(instances, state.epoch, clock())
         return { body: { ...migrationView(migration), gate, works: done, incidents: open, fleet: summary } }
       },
@@ -92,7 +92,7 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
       problems: [404],
       handle: async ({ params: { id } }) => {
         const gate = await phases.gate(id)
-        if (gate === undefined) throw unknown(id)
+        if (gate === undefined) throw unknownMigration(id)
         return { body: gate }
       },
     }),
@@ -110,8 +110,3 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
     }),
   ]
 }
-
-const unknown = (id: string): HttpProblem =>
-  new HttpProblem('unknown-migration', `There is no migration "${id}".`, {
-    action: 'List them with GET /v1/migrations.',
-  })

@@ -109,6 +109,11 @@ export class HttpProblem extends Error {
   }
 }
 
+export const unknownMigration = (id: string): HttpProblem =>
+  new HttpProblem('unknown-migration', `There is no migration "${id}".`, {
+    action: 'List them with GET /v1/migrations.',
+  })
+
 /** The document of RFC 9457. */
 export function problemDocument(problem: HttpProblem, requestId: string) {
   const { code, status, title, message, extras } = problem

@@ -45,13 +45,14 @@ const blockerSchema = z
     code: z.enum(BLOCKER_CODES),
     subject: z.string().describe('Who or what: an instance, a kind of work, a migration'),
     since: time.optional(),
+    until: time.optional().describe('When it ends by itself, where that is known'),
     message: z.string(),
     action: z.string(),
     forceable: z.boolean().describe('Whether an admin may pass over it with a reason'),
   })
   .meta({ id: 'Blocker' })
 
-const nextStepSchema = z
+export const nextStepSchema = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('work'), work: workKind, to: z.enum(PHASES) }),
     z.object({ kind: z.literal('phase'), to: z.enum(PHASES) }),
@@ -104,7 +105,7 @@ const readRule = z.union([
 ])
 
 /** What instances are told. */
-const configSchema = z
+export const configSchema = z
   .object({
     id: z.string(),
     epoch: z.int(),
@@ -151,6 +152,7 @@ const stateSchema = z
         status: z.enum(['pending', 'running', 'done', 'failed']),
         error: z.string().optional(),
         committing: z.boolean().optional(),
+        anytime: z.boolean().optional().describe('A person has passed over windows, freezes and load'),
       })
       .optional(),
     complete: z.object({ old: z.boolean(), new: z.boolean() }),

@@ -30,6 +30,7 @@ import type { AskSns } from '../receivers/sns.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import type { Sources } from '../sources/sources.ts'
 import { createSources } from '../sources/sources.ts'
+import { createHealthSeries } from '../telemetry/health-series.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
@@ -144,12 +145,13 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     clock,
     respond: createRespond({ db, clock, newId, phases, incidents, announce }),
     countLive: () => countLive(db),
-    readings: () => ({}),
+    database: { read: async () => {}, of: () => ({}) },
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
     onFault: (error) => void faults.push(error),
   })
   const routes = apiRoutes({
     monitor,
+    series: createHealthSeries(),
     db,
     clock,
     newId,
@@ -158,6 +160,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     works: (migration) => worksOf(db, migration),
     failedRows: async () => [],
+    schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,

@@ -13,6 +13,7 @@ import {
   guardedPaths,
   initialState,
   judgeGate,
+  nextStep,
   oldestLiveEpoch,
   transition,
   undrained,
@@ -37,6 +38,10 @@ export interface TargetFacts {
   failedRows(migration: StoredMigration): Promise<number>
   /** Passes the fence up to `epoch`; blockers where older transactions are still open. */
   passFence(migration: StoredMigration, epoch: number): Promise<readonly Blocker[]>
+  /** What speaks against the next step: drift, windows, load. `fresh` looks anew instead of a moment ago. */
+  schema?(migration: StoredMigration, fresh: boolean): Promise<readonly Blocker[]>
+  /** Which of the other migrations stand in its way, and why. */
+  conflicts?(migration: StoredMigration, others: readonly StoredMigration[]): Promise<readonly Blocker[]>
 }
 
 export interface PhaseServiceDeps {
@@ -50,7 +55,7 @@ export interface PhaseServiceDeps {
   readonly announce: (revision: number) => void
 }
 
-type FromTarget = Pick<GateFacts, 'repairs' | 'failedRows'>
+type FromTarget = Pick<GateFacts, 'repairs' | 'failedRows' | 'schema'>
 /** More than a backup can be behind: instances take nothing of a revision below the one that they hold. */
 const REVISIONS_LOST = 1_000_000
 const NOTHING_ASKED: FromTarget = { repairs: undefined, failedRows: 0 }
@@ -91,24 +96,40 @@ interface Prepared {
 export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   const { store, clock, newId, target } = deps
 
-  async function factsOf(
-    tx: PhaseTx,
-    { definition, sql }: StoredMigration,
-    asked: FromTarget,
-  ): Promise<GateFacts> {
+  async function factsOf(tx: PhaseTx, migration: StoredMigration, asked: FromTarget): Promise<GateFacts> {
+    const { definition, sql } = migration
     const instances = await tx.instances(definition.id, definition.apps)
     const phases = await tx.phasesOf(definition.dependsOn)
     const dependencies = definition.dependsOn.map((id) => ({ id, phase: phases.get(id) }))
-    return { now: clock(), instances, ...asked, hasContractSql: sql.contract !== undefined, dependencies }
+    const conflicts = await conflictsOf(tx, migration)
+    return {
+      now: clock(),
+      instances,
+      ...asked,
+      schema: [...conflicts, ...(asked.schema ?? [])],
+      hasContractSql: sql.contract !== undefined,
+      dependencies,
+    }
   }
 
-  const askTarget = async (migration: StoredMigration): Promise<FromTarget> => ({
+  /** Judged under a lock, so that of two that would begin at the same time the second sees the first. */
+  async function conflictsOf(tx: PhaseTx, migration: StoredMigration): Promise<readonly Blocker[]> {
+    const next = nextStep(migration.definition, migration.state)
+    if (next.kind !== 'work' || target.conflicts === undefined || tx.others === undefined) return []
+    return target.conflicts(migration, await tx.others(migration.definition.id))
+  }
+
+  const askTarget = async (migration: StoredMigration, fresh = false): Promise<FromTarget> => ({
     repairs: await target.repairs(migration),
     failedRows: await target.failedRows(migration),
+    schema: (await target.schema?.(migration, fresh)) ?? [],
   })
 
-  async function judge(migration: StoredMigration): Promise<{ gate: Gate; asked: FromTarget }> {
-    const asked = await askTarget(migration)
+  async function judge(
+    migration: StoredMigration,
+    fresh = false,
+  ): Promise<{ gate: Gate; asked: FromTarget }> {
+    const asked = await askTarget(migration, fresh)
     const facts = await store.tx((tx) => factsOf(tx, migration, asked))
     return { gate: judgeGate(migration.definition, migration.state, facts), asked }
   }
@@ -119,7 +140,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     migration: StoredMigration,
     force: readonly string[] | undefined,
   ): Promise<Prepared> {
-    const { gate, asked } = await judge(migration)
+    const { gate, asked } = await judge(migration, true)
     const epoch = gate.passFence
     if (withoutForced(gate.blockers, force).length > 0) return { asked, fence: [], complete: false }
     const fence = epoch === undefined ? [] : await target.passFence(migration, epoch)

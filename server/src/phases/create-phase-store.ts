@@ -7,6 +7,7 @@ import {
   insertMigration,
   listMigrations,
   lockMigration,
+  othersThan,
   phasesOf,
   saveState,
 } from './migration-store.ts'
@@ -31,6 +32,7 @@ export function createPhaseStore(db: Db, fleet: FleetReader, reverts: RevertReco
           lock: (id) => lockMigration(tx, id),
           claim: (id) => claimId(tx, id),
           instances: (id, apps) => fleet.factsFor(tx, id, apps),
+          others: (id) => othersThan(tx, id),
           phasesOf: (ids) => phasesOf(tx, ids),
           record: (change) => recordChange(tx, change),
           save: (id, state, revision, at) => saveState(tx, id, state, revision, at),

@@ -18,6 +18,12 @@ export async function listMigrations(on: Queryable): Promise<readonly StoredMigr
   return rows
 }
 
+/** All but one; whoever else asks waits until the transaction has ended. */
+export async function othersThan(tx: Queryable, id: string): Promise<readonly StoredMigration[]> {
+  await tx.query(`select pg_advisory_xact_lock(hashtextextended('schema work', 2))`)
+  return (await listMigrations(tx)).filter(({ definition }) => definition.id !== id)
+}
+
 export async function findMigration(on: Queryable, id: string): Promise<StoredMigration | undefined> {
   const { rows } = await on.query<Row>(`select ${COLUMNS} from migrations where id = $1`, [id])
   return rows[0]

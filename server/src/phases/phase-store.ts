@@ -31,6 +31,8 @@ export interface PhaseTx {
   claim(id: string): Promise<void>
   /** Instances that the gate has to reckon with; see `FleetReader.factsFor`. */
   instances(id: string, apps: readonly string[]): Promise<readonly InstanceFacts[]>
+  /** All migrations but this one; others that ask wait until the transaction ends. */
+  others?(id: string): Promise<readonly StoredMigration[]>
   phasesOf(ids: readonly string[]): Promise<ReadonlyMap<string, Phase>>
   /** Takes the next revision, with the audit event that belongs to it. */
   record(change: ChangeRecord): Promise<number>

@@ -13,6 +13,8 @@ export interface EventFacts {
   readonly incident: string
 }
 
+const TIMING: ReadonlySet<string> = new Set(['window', 'freeze', 'load'])
+
 /** Turns what somebody asks into what the domain judges, adding what only the server knows. */
 export function toEvent(
   command: Command,
@@ -34,6 +36,7 @@ export function toEvent(
         blockers: facts.blockers,
         canary: chooseCanaries(facts, canaries),
         ...(facts.passed === undefined ? {} : { passed: facts.passed }),
+        ...(command.force?.some((code) => TIMING.has(code)) === true ? { anytime: true } : {}),
       }
     }
     case 'set-rollout':

@@ -13,20 +13,25 @@ export interface WorkUpdate {
 export interface ServerToConsole {
   revision: (body: { readonly revision: number; readonly subjects: readonly string[] }) => void
   progress: (body: WorkUpdate) => void
+  /** Instances have come, gone, applied or drained an epoch of these. */
+  fleet: (body: { readonly migrations: readonly string[] }) => void
 }
 
-/** Least time between two messages about the same work. */
+/** Least time between two messages about the same work, or the same fleet. */
 const PROGRESS_MS = 200
 
 export function createConsoleNamespace(namespace: Namespace<DefaultEventsMap, ServerToConsole>) {
   const latest = new Map<string, WorkUpdate>()
+  const moved = new Set<string>()
   let timer: NodeJS.Timeout | undefined
 
   function send(): void {
     timer = undefined
-    if (latest.size === 0) return
+    if (latest.size === 0 && moved.size === 0) return
     for (const update of latest.values()) namespace.emit('progress', update)
     latest.clear()
+    if (moved.size > 0) namespace.emit('fleet', { migrations: [...moved] })
+    moved.clear()
     timer = setTimeout(send, PROGRESS_MS)
   }
 
@@ -38,6 +43,12 @@ export function createConsoleNamespace(namespace: Namespace<DefaultEventsMap, Se
     progress(update: WorkUpdate): void {
       if (namespace.sockets.size === 0) return
       latest.set(JSON.stringify([update.migration, update.kind]), update)
+      if (timer === undefined) send()
+    },
+    /** As with progress: a fleet of thousands acks within a second. */
+    fleet(migrations: readonly string[]): void {
+      if (namespace.sockets.size === 0) return
+      for (const migration of migrations) moved.add(migration)
       if (timer === undefined) send()
     },
     stop(): void {

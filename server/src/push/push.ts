@@ -29,6 +29,8 @@ export interface PushOptions {
 export interface Push {
   /** Shows the progress of database work in the console. */
   progress(update: WorkUpdate): void
+  /** Tells the console whose fleet has moved on. */
+  fleetMoved(migrations: readonly string[]): void
   /** Instances connected to this server. */
   connected(): number
   /** Revision up to which clients have been told. */
@@ -135,6 +137,7 @@ export async function createPush(options: PushOptions): Promise<Push> {
 
   return {
     progress: console.progress,
+    fleetMoved: console.fleet,
     connected: sdk.connected,
     get revision() {
       return cursor.content

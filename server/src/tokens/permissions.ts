@@ -2,21 +2,23 @@ export const ROLES = ['viewer', 'operator', 'approver', 'admin', 'sdk', 'alert']
 export type Role = (typeof ROLES)[number]
 
 /** What a request may be about; each route asks for one of these. */
-export type Permission =
+export const PERMISSIONS = [
   /** See migrations, flags, instances, alerts, incidents, audit. */
-  | 'read'
+  'read',
   /** Register, advance, rollout, flags, pause, revert, re-arm, retry. */
-  | 'operate'
+  'operate',
   /** Approve contract; restore dropped data. */
-  | 'approve'
+  'approve',
   /** Pass over a blocker; forget an instance; manage tokens. */
-  | 'administer'
+  'administer',
   /** Evaluate flags. */
-  | 'evaluate'
+  'evaluate',
   /** What SDKs do: the socket, and the snapshot for those that poll. */
-  | 'connect'
+  'connect',
   /** Deliver alerts. */
-  | 'alert'
+  'alert',
+] as const
+export type Permission = (typeof PERMISSIONS)[number]
 
 /** What each role may do. The only place where this is decided. */
 const ALLOWED: Readonly<Record<Role, readonly Permission[]>> = {

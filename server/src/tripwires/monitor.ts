@@ -1,11 +1,15 @@
 import {
   applicationP99,
+  atLeast,
   autopilotHolds,
+  connectionErrors,
   createWindows,
   evaluateTripwires,
   type Judgement,
   judgeRecovery,
+  latestExposed,
   type Measurement,
+  sharingTables,
   spansOf,
   type TripwireFacts,
   type TripwireVerdict,
@@ -13,6 +17,7 @@ import {
 } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
 import type { PhaseService, StoredMigration } from '../phases/phase-service.ts'
+import type { DatabaseSignals } from './database-signals.ts'
 import type { Respond } from './respond.ts'
 
 /** Watches what is measured, and does what tripwires say. */
@@ -43,8 +48,7 @@ export interface MonitorDeps {
   readonly respond: Respond
   /** Live instances with handlers, by migration. */
   readonly countLive: () => Promise<ReadonlyMap<string, number>>
-  /** Readings of the target of a migration. */
-  readonly readings: (migration: StoredMigration) => TripwireFacts['database']
+  readonly database: DatabaseSignals
   readonly breaches: {
     open(): Promise<readonly { readonly migration: string; readonly tripwire: string }[]>
     end(migration: string, tripwire: string, at: number): Promise<void>
@@ -62,6 +66,23 @@ const COUNT_MS = 5000
 interface Watched {
   readonly checksum: string
   readonly windows: Windows
+}
+
+/** Where several use the table that a signal of the database speaks of, the one exposed last is reverted. */
+function amongShared(
+  verdict: TripwireVerdict,
+  migration: StoredMigration,
+  known: Iterable<StoredMigration>,
+): TripwireVerdict {
+  if (verdict.tripwire.watch !== 'database' || verdict.action !== 'revert') return verdict
+  const exposed = [...known].filter(({ state }) => atLeast(state.phase, 'dual-write'))
+  const group = sharingTables(exposed).find((each) => each.includes(migration)) ?? [migration]
+  const latest = group.length === 1 ? migration : latestExposed(group)
+  if (latest === migration) return verdict
+  const others = group.map(({ definition }) => definition.id).filter((id) => id !== migration.definition.id)
+  const why = latest === undefined ? 'one was reverted already' : `${latest.definition.id} was changed last`
+  const explanation = `${verdict.explanation} ${others.join(', ')} uses the same table, and ${why}.`
+  return { ...verdict, action: migration.state.paused ? 'none' : 'pause', explanation }
 }
 
 export function createMonitor(deps: MonitorDeps): Monitor {
@@ -109,7 +130,7 @@ export function createMonitor(deps: MonitorDeps): Monitor {
   const factsOf = (migration: StoredMigration): TripwireFacts => ({
     now: clock(),
     windows: windowsOf(migration),
-    database: deps.readings(migration),
+    database: deps.database.of(migration.definition.id),
     live: liveOf(migration.definition.id),
     listeningSince,
   })
@@ -120,21 +141,25 @@ export function createMonitor(deps: MonitorDeps): Monitor {
     const { id } = migration.definition
     const seenAt = clock()
     const acts: Promise<void>[] = []
-    for (const verdict of evaluate(migration)) {
+    for (const found of evaluate(migration)) {
+      const verdict = amongShared(found, migration, known.values())
       const key = `${id} ${verdict.name}`
       if (verdict.outcome === 'fine' && open.has(key)) {
         await deps.breaches.end(id, verdict.name, seenAt)
         open.delete(key)
       }
       const isToBeTold = verdict.action !== 'none' || verdict.reason === 'dry-run'
-      if (!isToBeTold || open.has(key) || acting.has(key)) continue
+      // What was told of as the fault of both may turn out to be that of new.
+      const isKnown = open.has(key) && verdict.action !== 'revert'
+      if (!isToBeTold || isKnown || acting.has(key)) continue
       acting.add(key)
       acts.push(
         deps
           .respond(migration, verdict, seenAt)
           .then(() => {
             // What was reverted begins anew after a re-arm, with windows of its own.
-            if (verdict.action !== 'revert') open.add(key)
+            if (verdict.action === 'revert') open.delete(key)
+            else open.add(key)
           })
           .catch((error: unknown) => onFault(error, `a breach of ${id}`))
           .finally(() => acting.delete(key)),
@@ -183,6 +208,12 @@ export function createMonitor(deps: MonitorDeps): Monitor {
     } catch (error) {
       onFault(error, 'counting live instances')
     }
+    await Promise.all(
+      [...known.values()].map((migration) => {
+        const failures = connectionErrors(windowsOf(migration), clock())
+        return deps.database.read(migration.definition, failures)
+      }),
+    )
     for (const id of known.keys()) touched.add(id)
     run()
   }

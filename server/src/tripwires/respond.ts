@@ -4,7 +4,7 @@ import type { Clock, NewId } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import type { PhaseService, StoredMigration } from '../phases/phase-service.ts'
-import { insertBreach } from './breach-store.ts'
+import { endBreach, insertBreach } from './breach-store.ts'
 
 export interface RespondDeps {
   readonly db: Db
@@ -48,6 +48,7 @@ export function createRespond(deps: RespondDeps): Respond {
       if (result.ok) {
         const times = { seenAt, decidedAt, committedAt }
         await incidents.breached(tx, { incident, ...times, verdict })
+        await endBreach(tx, id, verdict.name, committedAt)
       }
       const refused = result.ok ? '' : ` Refused: ${result.refusal.message} ${result.refusal.action}`
       await insertBreach(tx, {

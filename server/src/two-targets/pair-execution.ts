@@ -47,6 +47,13 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     listFailedRows: (migration, page) => one.new.listFailedRows(migration, page),
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),
+    schema: async () => [...(await one.old.schema()), ...(await one.new.schema())],
+    pruneArchives: (definition) => one.old.pruneArchives(definition),
+    load: () => one.old.load(),
+    acceptSchema: async () => {
+      await one.old.acceptSchema()
+      await one.new.acceptSchema()
+    },
     // A definition cannot ask for it: no trigger writes in another database.
     carry: (definition, on, watch) => one.old.carry(definition, on, watch),
     run: async (kind, order) => {

@@ -168,6 +168,10 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
     },
     carry: async () => 'there',
     passFence: (migration, epoch, signal) => passFence(migration, epoch, signal),
+    schema: async () => [],
+    pruneArchives: async () => [],
+    load: async () => ({ connections: 0, transactionAgeMs: 0, tps: 0 }),
+    acceptSchema: async () => undefined,
     remember: async (migration: string, state: MigrationState) => {
       if (!schema.fence || mutant === 'epoch-reused-after-restore') return undefined
       return connected((session) =>

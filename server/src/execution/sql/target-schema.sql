@@ -156,6 +156,17 @@ create table if not exists switchback.failed_rows (
   primary key (migration, key)
 );
 
+-- What the schema is expected to be (migration ''), and what it was before and after a file of a migration: by
+-- these changes made by hand are found, and a rollback is proven. `touches` is what the file's statements speak of.
+create table if not exists switchback.catalogs (
+  migration text not null,
+  moment text not null,
+  catalog jsonb not null,
+  touches jsonb,
+  taken_at timestamptz not null default clock_timestamp(),
+  primary key (migration, moment)
+);
+
 -- Where a verification stands: it goes on there after a crash.
 create table if not exists switchback.verifications (
   migration text not null,

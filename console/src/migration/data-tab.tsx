@@ -1,0 +1,138 @@
+import type { Schema } from '../api/client.ts'
+import { Nothing } from '../shell/page.tsx'
+import { Chip, type Tone } from '../ui/chip.tsx'
+import { count, duration, percent } from '../ui/format.ts'
+import type { IconName } from '../ui/icon.tsx'
+import { Meter } from '../ui/meter.tsx'
+import { Notice } from '../ui/notice.tsx'
+import { Ago } from '../ui/time.tsx'
+import { Differences } from './differences.tsx'
+import type { Detail } from './migration-page.tsx'
+import './data.css'
+
+type Work = Schema<'Work'>
+
+const STATUS: Readonly<Record<Work['status'], { word: string; icon: IconName; tone: Tone }>> = {
+  pending: { word: 'Waiting', icon: 'clock', tone: 'idle' },
+  running: { word: 'Running', icon: 'play', tone: 'info' },
+  done: { word: 'Done', icon: 'check', tone: 'ok' },
+  failed: { word: 'Failed', icon: 'stop', tone: 'bad' },
+}
+
+/** The database work of this migration: what runs now, and what came of what ran before. */
+export function DataTab({ migration }: { readonly migration: Detail }) {
+  const { works, state, gate } = migration
+  const repairs = gate.blockers.filter(({ code }) => code === 'repairs-open' || code === 'rows-failed')
+  return (
+    <div className="stack">
+      <p className="row">
+        <Proof path="old" complete={state.complete.old} />
+        <Proof path="new" complete={state.complete.new} />
+        <Chip icon={state.backfillOn && !state.paused ? 'play' : 'pause'}>
+          Copying {state.backfillOn && !state.paused ? 'may run' : 'is switched off'}
+        </Chip>
+      </p>
+      {repairs.map((blocker) => (
+        <Notice key={blocker.subject} tone="warn" title={blocker.message}>
+          {blocker.action}
+        </Notice>
+      ))}
+      {works.length === 0 ? (
+        <Nothing title="No database work yet">The first is the expand, when it is advanced.</Nothing>
+      ) : (
+        <ul className="works">
+          {works.map((work) => (
+            <li key={`${work.kind} ${work.epoch}`}>
+              <WorkItem work={work} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  )
+}
+
+const Proof = ({ path, complete }: { readonly path: 'old' | 'new'; readonly complete: boolean }) => (
+  <Chip tone={complete ? path : 'idle'} icon={complete ? 'check' : 'clock'}>
+    {path} {complete ? 'holds every write' : 'is not proven complete'}
+  </Chip>
+)
+
+function WorkItem({ work }: { readonly work: Work }) {
+  const { progress } = work
+  const status = STATUS[work.status]
+  const under = work.status === 'running'
+  const { done, total } = progress
+  return (
+    <article className="work">
+      <div className="spread">
+        <h3>
+          {work.kind} <span className="muted small">epoch {work.epoch}</span>
+        </h3>
+        <Chip tone={status.tone} icon={status.icon}>
+          {status.word}
+        </Chip>
+      </div>
+      {under && (
+        <>
+          <p className="small">
+            {progress.stage}
+            {done !== undefined && `: ${count(done)}`}
+            {total !== undefined && total > 0 && ` of ${count(total)} (${percent((done ?? 0) / total)})`}
+            {progress.rate !== undefined && ` · ${count(progress.rate)} rows/s`}
+            {progress.etaMs !== undefined && ` · ${duration(progress.etaMs)} left`}
+          </p>
+          {total !== undefined && total > 0 && (
+            <Meter
+              value={done ?? 0}
+              max={total}
+              tone={progress.throttledBy === undefined ? 'plain' : 'warn'}
+            />
+          )}
+          {progress.throttledBy !== undefined && (
+            <p className="small held-back">Held back by {progress.throttledBy}.</p>
+          )}
+        </>
+      )}
+      {work.error !== undefined && <Notice tone="bad" title={work.error} />}
+      <p className="tiny muted">
+        began <Ago at={work.startedAt} />
+        {work.endedAt !== undefined && `, took ${duration(work.endedAt - work.startedAt)}`}
+      </p>
+      {work.result !== undefined && <Result result={work.result} />}
+      {progress.detail !== undefined && under && <Facts of={progress.detail} />}
+    </article>
+  )
+}
+
+function Result({ result }: { readonly result: Readonly<Record<string, unknown>> }) {
+  const { mismatches, faults, ...rest } = result
+  return (
+    <>
+      <Facts of={rest} />
+      <Differences mismatches={mismatches} faults={faults} />
+    </>
+  )
+}
+
+const words = (name: string): string => name.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`)
+
+/** Figures by name; what is no figure is for the audit log. */
+function Facts({ of }: { readonly of: Readonly<Record<string, unknown>> }) {
+  const figures = Object.entries(of).filter(
+    ([, value]) => typeof value === 'number' || typeof value === 'string',
+  )
+  if (figures.length === 0) return null
+  return (
+    <dl className="figures-row">
+      {figures.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name === 'ms' ? 'time' : words(name)}</dt>
+          <dd>
+            {typeof value === 'number' ? (name === 'ms' ? duration(value) : count(value)) : String(value)}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  )
+}

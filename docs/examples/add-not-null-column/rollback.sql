@@ -1,0 +1,1 @@
+alter table rides drop column currency;

@@ -1,0 +1,1 @@
+alter type ride_status add value if not exists 'disputed';

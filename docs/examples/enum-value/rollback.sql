@@ -1,0 +1,2 @@
+-- PostgreSQL takes no value out of an enum, and one that nobody uses hurts nobody: it stays, and the result of the
+-- rollback says so. Accept it with: switchback drift enum-value --accept --reason "an unused value stays"

@@ -1,0 +1,1 @@
+alter table drivers add column mobile text;

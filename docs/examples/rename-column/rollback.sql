@@ -1,0 +1,1 @@
+alter table drivers drop column mobile;

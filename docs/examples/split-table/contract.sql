@@ -1,0 +1,3 @@
+alter table users
+  drop column language,
+  drop column newsletter;

@@ -1,0 +1,1 @@
+alter table drivers drop constraint drivers_licence_key;
