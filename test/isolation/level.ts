@@ -20,6 +20,7 @@ const SMALL: readonly Scenario[] = [
 ]
 const LARGE: readonly Scenario[] = [
   scenarios.changedWhileCopied,
+  scenarios.changedWhileOverwritten,
   scenarios.copying,
   scenarios.copyingAgain,
   scenarios.verifying,

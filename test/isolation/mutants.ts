@@ -48,7 +48,7 @@ const minimumInTable = `
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'source rows are not locked while they are copied',
-    scenario: scenarios.changedWhileCopied,
+    scenario: scenarios.changedWhileOverwritten,
     levels: LEVELS,
     engine: (text) =>
       text.includes('for update skip locked') ? text.replace(/for no key update of \S+/, '') : text,

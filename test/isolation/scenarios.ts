@@ -49,6 +49,13 @@ export const changedWhileCopied: Scenario = {
   },
 }
 
+/** The same, over a row that an earlier copy has left: what is overwritten must not be newer. */
+export const changedWhileOverwritten: Scenario = {
+  ...changedWhileCopied,
+  name: 'an update and a backfill over what an earlier one has left',
+  initial: { old: { 1: 'first' }, new: { 1: 'stale' } },
+}
+
 /** Hot keys are inserted, updated, removed and written again while they are copied and swept. */
 export const copying: Scenario = {
   name: 'three writers and a backfill',

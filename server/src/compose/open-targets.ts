@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { MigrationDefinition } from '@switchback/migrations-registry'
 import type { Config } from '../config/config.ts'
@@ -42,7 +43,7 @@ export async function openTargets(
   }
   const targets = new Map<string, Target>()
   const executions = new Map<string, Execution>()
-  const settings = { clock, ...archivesOf(config), signals }
+  const settings = { clock, ...archivesOf(config), signals, name: `${hostname()}:${process.pid}` }
 
   const targetOf = (name: string): Target => {
     const existing = targets.get(name)

@@ -78,27 +78,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         await execution.prepare(work.migration)
         if (reliesOnDrain(kind)) await drainAndPass(started.migration, execution, both, report)
         await carryFor(started.migration, kind, execution, both, report)
-        const order: WorkOrder = {
-          definition: migration.definition,
-          sql: migration.sql,
-          epoch,
-          signal: both,
-          report,
-          heldBackBy: () => now.heldBackBy,
-          throttle: () => now.throttle,
-          ...(started.migration.state.work?.anytime === true || deps.notNow === undefined
-            ? {}
-            : { notNow: () => deps.notNow?.(migration, kind) ?? Promise.resolve(undefined) }),
-          committing: async () => {
-            both.throwIfAborted()
-            const asked = await phases.command(
-              work.migration,
-              { type: 'work-committing', kind, epoch },
-              ENGINE,
-            )
-            if (!asked.ok) throw new Error(asked.refusal.message)
-          },
-        }
+        const order = orderOf(started.migration, work, now, both, report)
         const outcome = await execution.run(kind, order)
         await report.settled()
         await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
@@ -118,8 +98,38 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
       }
       return true
     })
+    if (done === undefined && work.kind === 'backfill') {
+      // Another process leads it; ranges of it may be had for the asking.
+      await execution.assist(orderOf(migration, work, now, signal, () => {})).catch((error: unknown) => {
+        if (!signal.aborted) throw error
+      })
+    }
     return done === true
   }
+
+  const orderOf = (
+    stored: StoredMigration,
+    { migration, kind, epoch }: WorkId,
+    now: Pick<Running, 'heldBackBy' | 'throttle'>,
+    signal: AbortSignal,
+    report: WorkOrder['report'],
+  ): WorkOrder => ({
+    definition: stored.definition,
+    sql: stored.sql,
+    epoch,
+    signal,
+    report,
+    heldBackBy: () => now.heldBackBy,
+    throttle: () => now.throttle,
+    ...(stored.state.work?.anytime === true || deps.notNow === undefined
+      ? {}
+      : { notNow: () => deps.notNow?.(stored, kind) ?? Promise.resolve(undefined) }),
+    committing: async () => {
+      signal.throwIfAborted()
+      const asked = await phases.command(migration, { type: 'work-committing', kind, epoch }, ENGINE)
+      if (!asked.ok) throw new Error(asked.refusal.message)
+    },
+  })
 
   /** I3: nothing of an older epoch is in flight; proven by the acks of the living and by the fence for the rest. */
   async function drainAndPass(

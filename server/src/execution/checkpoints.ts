@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { OpenRange } from './copy-chunk.ts'
-import { ExecutionError, sqlStateOf } from './execution-error.ts'
+import { ExecutionError, WorkStopped } from './execution-error.ts'
 import { countRows, type Key, keyAt, keyText, lastKey, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { inTransaction, type Sql, type Target } from './target.ts'
@@ -11,15 +11,16 @@ export interface Places {
   readonly target: Target
 }
 
-/** One copy, as it stands in the target. */
+/** One copy, as it stands in the target; any number of processes may share it. */
 export interface Copy {
-  readonly upper: Key | undefined
   readonly total: number
-  readonly done: { readonly rows: number; readonly changed: number; readonly chunks: number }
-  /** Ranges that were handed out and are not done: of a run before this one. */
-  readonly open: readonly OpenRange[]
   /** The next range of about `size` rows; undefined where all have been handed out. */
-  next(size: number): Promise<OpenRange | undefined>
+  next(size: number, worker: string): Promise<OpenRange | undefined>
+  /**
+   * A range that was handed out, is not done, and that nobody is copying now: whoever had it has died, given it
+   * up, or not come to it yet. `busy` where there are such, but all are being copied.
+   */
+  leftOver(worker: string): Promise<OpenRange | 'busy' | undefined>
 }
 
 interface CopyRow extends Record<string, unknown> {
@@ -30,66 +31,90 @@ interface CopyRow extends Record<string, unknown> {
   readonly total: number
 }
 
-/** Takes up the copy of this epoch, or begins it: another epoch's says nothing, for new was not written meanwhile. */
-export async function openCopy(places: Places, mapping: Mapping, epoch: number): Promise<Copy> {
-  const { source, target } = places
-  const { migration } = mapping
-  // What is copied, not how fast.
-  const { from, to, key, columns, where } = mapping.copy
-  const checksum = createHash('sha256')
+// What is copied, not how fast.
+const checksumOf = ({ copy: { from, to, key, columns, where } }: Mapping): string =>
+  createHash('sha256')
     .update(JSON.stringify([from, to, key, columns, where]))
     .digest('hex')
-  const found = await target.query<CopyRow>('select * from switchback.copies where migration = $1', [
-    migration,
-  ])
-  let copy = found.rows[0]
-  if (copy === undefined || copy.epoch !== epoch || copy.mapping !== checksum) {
-    await requireKeys(source, mapping)
-    copy = await beginCopy(places, mapping, epoch, checksum)
-  }
+
+/** The copy of this epoch, where it has begun: another epoch's says nothing, for new was not written meanwhile. */
+export async function joinCopy(places: Places, mapping: Mapping, epoch: number): Promise<Copy | undefined> {
+  const { rows } = await places.target.query<CopyRow>(
+    'select * from switchback.copies where migration = $1 and epoch = $2 and mapping = $3',
+    [mapping.migration, epoch, checksumOf(mapping)],
+  )
+  return rows[0] === undefined ? undefined : copyOn(places, mapping, rows[0])
+}
+
+/** Takes up the copy of this epoch, or begins it. */
+export async function openCopy(places: Places, mapping: Mapping, epoch: number): Promise<Copy> {
+  const begun = await joinCopy(places, mapping, epoch)
+  if (begun !== undefined) return begun
+  await requireKeys(places.source, mapping)
+  return copyOn(places, mapping, await beginCopy(places, mapping, epoch, checksumOf(mapping)))
+}
+
+function copyOn({ source, target }: Places, mapping: Mapping, copy: CopyRow): Copy {
+  const { migration } = mapping
   const upper = copy.upper_key ?? undefined
-  const { rows: open } = await target.query<{ id: number; after_key: string[] | null; up_to_key: string[] }>(
-    'select id, after_key, up_to_key from switchback.checkpoints where migration = $1 and not done order by id',
-    [migration],
-  )
-  const { rows: sums } = await target.query<{ rows: number; changed: number; chunks: number }>(
-    `select coalesce(sum(rows), 0)::float8 as rows, coalesce(sum(changed), 0)::float8 as changed,
-            count(*) as chunks
-     from switchback.checkpoints where migration = $1 and done`,
-    [migration],
-  )
   let frontier = copy.frontier ?? undefined
   let turn: Promise<unknown> = Promise.resolve()
 
-  async function handOut(size: number): Promise<OpenRange | undefined> {
-    if (upper === undefined || (frontier !== undefined && keyText(frontier) === keyText(upper)))
-      return undefined
-    // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
-    const after = frontier
-    const upTo = (await keyAt(source, mapping.old, { after, upTo: upper }, size)) ?? upper
-    const { rows } = await target.query<{ id: number }>(
-      `with moved as (update switchback.copies set frontier = $3 where migration = $1)
-       insert into switchback.checkpoints (migration, after_key, up_to_key) values ($1, $2, $3) returning id`,
-      [migration, after ?? null, upTo],
+  async function handOut(size: number, worker: string): Promise<OpenRange | undefined> {
+    for (;;) {
+      if (upper === undefined || (frontier !== undefined && keyText(frontier) === keyText(upper)))
+        return undefined
+      // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
+      const after = frontier
+      const upTo = (await keyAt(source, mapping.old, { after, upTo: upper }, size)) ?? upper
+      const { rows } = await target.query<{ id: number }>(
+        `with moved as (
+           update switchback.copies set frontier = $3
+           where migration = $1 and epoch = $4 and frontier is not distinct from $2::text[] returning migration
+         )
+         insert into switchback.checkpoints (migration, after_key, up_to_key, worker)
+         select migration, $2, $3, $5 from moved returning id`,
+        [migration, after ?? null, upTo, copy.epoch, worker],
+      )
+      const id = rows[0]?.id
+      frontier = id === undefined ? await frontierNow() : upTo
+      if (id !== undefined) return { id, after, upTo }
+    }
+  }
+
+  /** Where another process has moved it to. */
+  async function frontierNow(): Promise<Key | undefined> {
+    const { rows } = await target.query<CopyRow>(
+      'select * from switchback.copies where migration = $1 and epoch = $2',
+      [migration, copy.epoch],
     )
-    frontier = upTo
-    return { id: rows[0]?.id ?? 0, after, upTo }
+    if (rows[0] === undefined) throw new WorkStopped('another copy has begun')
+    return rows[0].frontier ?? undefined
   }
 
   return {
-    upper,
     total: copy.total,
-    done: sums[0] ?? { rows: 0, changed: 0, chunks: 0 },
-    open: open.map(({ id, after_key, up_to_key }) => ({
-      id,
-      after: after_key ?? undefined,
-      upTo: up_to_key,
-    })),
-    next: (size) => {
-      // One at a time: the workers share the frontier.
-      const mine = turn.then(() => handOut(size))
+    next: (size, worker) => {
+      // One at a time: the workers of a process share the frontier.
+      const mine = turn.then(() => handOut(size, worker))
       turn = mine.catch(() => undefined)
       return mine
+    },
+    leftOver: async (worker) => {
+      const { rows } = await target.query<{ id: number; after_key: Key | null; up_to_key: Key }>(
+        `update switchback.checkpoints set worker = $2 where id = (
+           select id from switchback.checkpoints where migration = $1 and not done order by id
+           for update skip locked limit 1
+         ) and not done returning id, after_key, up_to_key`,
+        [migration, worker],
+      )
+      const [row] = rows
+      if (row !== undefined) return { id: row.id, after: row.after_key ?? undefined, upTo: row.up_to_key }
+      const { rowCount } = await target.query(
+        'select from switchback.checkpoints where migration = $1 and not done limit 1',
+        [migration],
+      )
+      return rowCount === 0 ? undefined : 'busy'
     },
   }
 }
@@ -130,58 +155,5 @@ async function requireKeys(on: Sql, { old, copy }: Mapping): Promise<void> {
   throw new ExecutionError(
     'work-impossible',
     `rows of ${copy.from} have no key (${Object.values(copy.key).join(', ')} is null): leave them out with copy.where`,
-  )
-}
-
-/** Cuts a range in two of about the same number of rows; undefined where it holds one key only. */
-export async function splitRange(
-  { source, target }: Places,
-  mapping: Mapping,
-  range: OpenRange,
-): Promise<readonly [OpenRange, OpenRange] | undefined> {
-  const { rows } = await source.query<{ count: number }>(
-    `select count(*) as count from ${mapping.old.table} where ${within(mapping.old, {
-      ...(range.after === undefined ? {} : { after: 1 }),
-      ...(range.upTo === undefined ? {} : { upTo: range.after === undefined ? 1 : 2 }),
-    })}`,
-    [range.after, range.upTo].filter((key) => key !== undefined),
-  )
-  const count = rows[0]?.count ?? 0
-  const middle = count < 2 ? undefined : await keyAt(source, mapping.old, range, count / 2)
-  if (middle === undefined || range.upTo === undefined || keyText(middle) === keyText(range.upTo))
-    return undefined
-  const { rows: made } = await target.query<{ id: number }>(
-    `with cut as (update switchback.checkpoints set up_to_key = $2 where id = $1 and not done returning migration)
-     insert into switchback.checkpoints (migration, after_key, up_to_key) select migration, $2, $3 from cut
-     returning id`,
-    [range.id, middle, range.upTo],
-  )
-  const id = made[0]?.id
-  if (id === undefined) return undefined
-  return [
-    { ...range, upTo: middle },
-    { id, after: middle, upTo: range.upTo },
-  ]
-}
-
-/** Writes down a row that cannot be copied, and goes on without it. */
-export async function recordFailedRow(
-  on: Sql,
-  mapping: Mapping,
-  range: OpenRange,
-  error: Error,
-): Promise<void> {
-  await on.query(
-    `with given_up as (update switchback.checkpoints set done = true where id = $1)
-     insert into switchback.failed_rows (migration, key, sqlstate, error) values ($2, $3, $4, $5)
-     on conflict (migration, key) do update set sqlstate = excluded.sqlstate, error = excluded.error,
-       failed_at = clock_timestamp()`,
-    [
-      range.id,
-      mapping.migration,
-      keyText(range.upTo ?? []),
-      sqlStateOf(error) ?? '',
-      error.message.slice(0, 1000),
-    ],
   )
 }

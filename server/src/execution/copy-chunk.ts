@@ -15,9 +15,17 @@ export interface ChunkCopied {
   readonly changed: number
 }
 
+const keysOf = ({ keyColumns }: Mapping): string[] => keyColumns.map(({ name }) => quoteIdent(name))
+
+/** Columns of new that are written, and where their values come from; in the same order. */
+const targets = (mapping: Mapping): string =>
+  [...keysOf(mapping), ...mapping.columns.map(({ column }) => quoteIdent(column.name))].join(', ')
+const sources = ({ keyColumns, columns }: Mapping): string =>
+  [...keyColumns.map((_, i) => `k${i}`), ...columns.map((_, i) => `c${i}`)].join(', ')
+
 /** Upsert of what the query `source` gives: the leader wins, equal rows are left alone. */
 export function upsertInto(mapping: Mapping, source: string): string {
-  const keys = mapping.keyColumns.map(({ name }) => quoteIdent(name))
+  const keys = keysOf(mapping)
   const columns = mapping.columns.map(({ column }) => quoteIdent(column.name))
   const changed = mapping.columns
     .map(({ column }) => {
@@ -25,9 +33,9 @@ export function upsertInto(mapping: Mapping, source: string): string {
       return differs(column, `switchback_new.${name}`, `excluded.${name}`)
     })
     .join(' or ')
-  return `insert into ${mapping.to.table} as switchback_new (${[...keys, ...columns].join(', ')})
+  return `insert into ${mapping.to.table} as switchback_new (${targets(mapping)})
     overriding system value
-    select ${[...keys.map((_, i) => `k${i}`), ...columns.map((_, i) => `c${i}`)].join(', ')} from ${source}
+    select ${sources(mapping)} from ${source}
     on conflict (${keys.join(', ')}) do update
       set ${columns.map((name) => `${name} = excluded.${name}`).join(', ')}
       where ${changed}
@@ -40,6 +48,47 @@ export const oldValues = ({ old, columns }: Mapping): string =>
     ...old.keys.map((key, i) => `${key} as k${i}`),
     ...columns.map(({ expression }, i) => `(${expression}) as c${i}`),
   ].join(', ')
+
+/** The checkpoint of a range, as long as it is not done and nobody has cut the range. */
+const claim = (numbers: { readonly upTo?: number }): string =>
+  `select id from switchback.checkpoints where id = $1 and not done and up_to_key = $${numbers.upTo}::text[]`
+
+const SINCE_BEGUN = 'extract(epoch from clock_timestamp() - statement_timestamp()) * 1000'
+
+/**
+ * Copies one range of which new has no row yet: as `copyChunk`, but it inserts without looking for a row to
+ * overwrite, which takes half of the time. Undefined also where new has rows in the range. Fails where a row
+ * comes to be in new meanwhile: nothing is overwritten by mistake.
+ */
+export async function fillChunk(
+  on: Connection,
+  mapping: Mapping,
+  range: OpenRange,
+): Promise<ChunkCopied | undefined> {
+  const { numbers, values } = rangeParams(range, 1)
+  const { old } = mapping
+  const text = `
+    with claimed as materialized (
+      ${claim(numbers)}
+        and not exists (select from ${mapping.to.table} where ${within(mapping.new, numbers)})
+      for update skip locked
+    ), copied as (
+      insert into ${mapping.to.table} (${targets(mapping)}) overriding system value
+      select ${sources(mapping)} from (
+        select ${oldValues(mapping)} from ${old.table}
+        where exists (select from claimed) and ${within(old, numbers)}
+        order by ${orderBy(old)}
+        for no key update of ${old.table.split('.').at(-1)}
+      ) source
+      returning 1
+    )
+    update switchback.checkpoints c
+    set done = true, ms = ${SINCE_BEGUN}, rows = copied.count, changed = copied.count
+    from claimed, (select count(*) from copied) copied where c.id = claimed.id
+    returning c.rows, c.changed`
+  const { rows } = await on.prepared<{ rows: number; changed: number }>(text, [range.id, ...values])
+  return rows[0]
+}
 
 /**
  * Copies one range in one statement that commits by itself: claims the checkpoint, locks the rows of old,
@@ -58,7 +107,7 @@ export async function copyChunk(
   const { old } = mapping
   const text = `
     with claimed as materialized (
-      select id from switchback.checkpoints where id = $1 and not done for update skip locked
+      ${claim(numbers)} for update skip locked
     ), source as materialized (
       select ${oldValues(mapping)} from ${old.table}
       where exists (select from claimed) and ${within(old, numbers)}
@@ -68,7 +117,8 @@ export async function copyChunk(
       ${upsertInto(mapping, 'source')}
     )
     update switchback.checkpoints c
-    set done = true, rows = (select count(*) from source), changed = (select count(*) from copied)
+    set done = true, ms = ${SINCE_BEGUN}, rows = (select count(*) from source),
+      changed = (select count(*) from copied)
     from claimed where c.id = claimed.id
     returning c.rows, c.changed`
   const { rows } = await on.prepared<{ rows: number; changed: number }>(text, [range.id, ...values])

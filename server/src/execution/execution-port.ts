@@ -120,5 +120,7 @@ export interface Execution {
    */
   carry(definition: MigrationDefinition, on: boolean, watch: CarryWatch): Promise<Carried>
   run(kind: WorkKind, order: WorkOrder): Promise<WorkOutcome>
+  /** Copies ranges of a backfill that another process runs; false where it has none to hand out. */
+  assist(order: WorkOrder): Promise<boolean>
   end(): Promise<void>
 }

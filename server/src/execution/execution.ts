@@ -2,7 +2,7 @@ import type { WorkKind } from '@switchback/migrations-registry'
 import { acceptSchema, schemaState } from '../catalog/ledger.ts'
 import { readCatalog } from '../catalog/read-catalog.ts'
 import { type ArchiveStore, folderStore } from './archive-store.ts'
-import { backfill } from './backfill.ts'
+import { assist, backfill } from './backfill.ts'
 import { startCarrying, stopCarrying } from './carry.ts'
 import { contract } from './contract.ts'
 import { type DdlSettings, ddlSettings } from './ddl-settings.ts'
@@ -36,6 +36,8 @@ export interface ExecutionSettings {
   readonly random?: () => number
   /** Backfill workers; each has a connection. */
   readonly workers?: number
+  /** Of this process, for the progress of its workers. */
+  readonly name?: string
   readonly ddl?: Partial<DdlSettings>
   /** Milliseconds that one call of `passFence` waits. */
   readonly fenceWaitMs?: number
@@ -73,7 +75,8 @@ export const copySettings = ({
   random = Math.random,
   workers = DEFAULT_WORKERS,
   patienceMs = PATIENCE_MS,
-}: ExecutionSettings) => ({ clock, random, workers, patienceMs })
+  name = 'worker',
+}: ExecutionSettings) => ({ clock, random, workers, patienceMs, name })
 
 /** The database work of one target. */
 export const createExecution = (options: ExecutionOptions): Execution =>
@@ -126,6 +129,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
       await install(target, order.definition.id)
       return kinds[kind](withThrottle({ target, clock, ...options.signals }, order))
     },
+    assist: (order) => assist(copying, withThrottle({ target, clock, ...options.signals }, order)),
     end: () => target.end(),
   }
 }

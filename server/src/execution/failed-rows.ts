@@ -1,9 +1,63 @@
-import { isDataError, isTransient, messageOf, throwIfStopped } from './execution-error.ts'
+import type { Places } from './checkpoints.ts'
+import type { OpenRange } from './copy-chunk.ts'
+import {
+  ExecutionError,
+  isDataError,
+  isTransient,
+  messageOf,
+  sqlStateOf,
+  throwIfStopped,
+} from './execution-error.ts'
 import type { FailedRow, WorkOrder } from './execution-port.ts'
-import { KEY_SEPARATOR, type Key } from './keyset.ts'
+import { KEY_SEPARATOR, type Key, keyAt, keyText } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { type Patience, persistently } from './persistently.ts'
+import { countFailedRows } from './repairs.ts'
 import type { Connection, Sql, Target } from './target.ts'
+
+/** As many failed rows never stop a backfill. */
+const SPARED = 10
+
+/**
+ * Writes down the one row of a range that cannot be copied, and goes on without it; returns how many there are.
+ * @throws ExecutionError where they are too many: where row after row fails, a person should look before
+ * thousands more are tried one by one
+ */
+export async function giveUpRow(
+  { source, target }: Places,
+  mapping: Mapping,
+  total: number,
+  range: OpenRange,
+  error: Error,
+): Promise<number> {
+  const key = (await keyAt(source, mapping.old, range, 1)) ?? range.upTo ?? []
+  await target.query(
+    `with given_up as (
+       update switchback.checkpoints set done = true where id = $1 and not done returning migration
+     )
+     insert into switchback.failed_rows (migration, key, sqlstate, error) select migration, $2, $3, $4 from given_up
+     on conflict (migration, key) do update set sqlstate = excluded.sqlstate, error = excluded.error,
+       failed_at = clock_timestamp()`,
+    [range.id, keyText(key), sqlStateOf(error) ?? '', error.message.slice(0, 1000)],
+  )
+  return requireFewFailures(target, mapping, total)
+}
+
+/** How many rows could not be copied, by any process. @throws ExecutionError where they are too many */
+export async function requireFewFailures(on: Sql, mapping: Mapping, total: number): Promise<number> {
+  const failed = await countFailedRows(on, mapping.migration)
+  const { stopAbove } = mapping.copy
+  if (failed <= Math.max(SPARED, stopAbove * total)) return failed
+  const { rows } = await on.query<{ error: string }>(
+    'select error from switchback.failed_rows where migration = $1 order by failed_at desc limit 1',
+    [mapping.migration],
+  )
+  throw new ExecutionError(
+    'too-many-failed-rows',
+    `${failed} rows cannot be copied, more than ${stopAbove * 100}% of ${total} (copy.stopAbove). ` +
+      `The last of them: ${rows[0]?.error}`,
+  )
+}
 
 /** Tries again the rows that could not be copied; a person may have corrected them. Returns how many went. */
 export async function retryFailedRows(

@@ -1,4 +1,4 @@
-import type { WorkProgress } from '../phases/phase-service.ts'
+import type { WorkerProgress, WorkProgress } from '../phases/phase-service.ts'
 
 /** Progress of one piece of work; what is set is reported at once where it says something new, and in any
  *  case every 200 ms. */
@@ -6,6 +6,8 @@ export interface Progress {
   stage(stage: string, total?: number): void
   /** Adds to what is done in this stage. */
   advance(rows: number): void
+  /** Sets what is done in this stage, by all workers wherever they are. */
+  reached(rows: number, workers: readonly WorkerProgress[]): void
   throttledBy(reason: string | undefined): void
   detail(detail: Readonly<Record<string, unknown>>): void
   end(): void
@@ -19,6 +21,7 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
   let total: number | undefined
   let detail: Readonly<Record<string, unknown>> | undefined
   let throttledBy: string | undefined
+  let workers: readonly WorkerProgress[] = []
   // Rows and times of the last ten seconds or so: a rate since the beginning would hide a pause.
   let marks: { at: number; done: number }[] = []
 
@@ -39,6 +42,7 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
         ? {}
         : { etaMs: Math.round((left * 1000) / rate) }),
       ...(throttledBy === undefined ? {} : { throttledBy }),
+      ...(workers.length === 0 ? {} : { workers }),
       ...(detail === undefined ? {} : { detail }),
     })
   }
@@ -51,11 +55,16 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
       done = 0
       total = rows
       throttledBy = undefined
+      workers = []
       marks = []
       tell()
     },
     advance: (rows) => {
       done += rows
+    },
+    reached: (rows, by) => {
+      done = Math.max(done, rows)
+      workers = by
     },
     throttledBy: (reason) => {
       const news = reason !== throttledBy

@@ -82,6 +82,16 @@ export const workSchema = z
       rate: z.number().optional().describe('Rows per second'),
       etaMs: z.number().optional(),
       throttledBy: z.string().optional(),
+      workers: z
+        .array(
+          z.object({
+            name: z.string().describe('Host, process and number'),
+            rows: z.number(),
+            chunkRows: z.number().describe('Rows of its last chunk'),
+            chunkMs: z.number(),
+          }),
+        )
+        .optional(),
       detail: z.record(z.string(), z.unknown()).optional(),
     }),
     result: z.record(z.string(), z.unknown()).optional(),

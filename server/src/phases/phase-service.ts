@@ -123,6 +123,16 @@ export interface PhaseService {
 export type OpenRepairs = Readonly<Record<Path, number>>
 
 /** Progress of database work, as the engine reports it and the API shows it. */
+/** One worker of a backfill, in whichever process it runs. */
+export interface WorkerProgress {
+  readonly name: string
+  /** Rows that it has copied in all. */
+  readonly rows: number
+  /** Rows of its last chunk, and how many milliseconds its statement took. */
+  readonly chunkRows: number
+  readonly chunkMs: number
+}
+
 export interface WorkProgress {
   /** What is being done now, such as `copying`, `waiting for drain`, `sweeping`. */
   readonly stage: string
@@ -134,6 +144,7 @@ export interface WorkProgress {
   readonly etaMs?: number
   /** What holds the work back, where something does. */
   readonly throttledBy?: string
+  readonly workers?: readonly WorkerProgress[]
   readonly detail?: Readonly<Record<string, unknown>>
 }
 

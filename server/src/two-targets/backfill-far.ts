@@ -1,6 +1,5 @@
-import { backfill, type CopyDeps, type CopyWay } from '../execution/backfill.ts'
+import type { CopyWay } from '../execution/backfill.ts'
 import type { ChunkCopied, OpenRange } from '../execution/copy-chunk.ts'
-import type { WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
 import { rangeParams, within } from '../execution/keyset.ts'
 import type { Mapping } from '../execution/mapping.ts'
 import { type Connection, inTransaction, type Target } from '../execution/target.ts'
@@ -27,15 +26,17 @@ async function copyRange(
     return inTransaction(old, READ_COMMITTED, () =>
       inTransaction(on, READ_COMMITTED, async () => {
         const claimed = await on.query(
-          'select from switchback.checkpoints where id = $1 and not done for update skip locked',
-          [range.id],
+          `select from switchback.checkpoints where id = $1 and not done and up_to_key = $2
+           for update skip locked`,
+          [range.id, range.upTo],
         )
         if (claimed.rows.length === 0) return undefined
         const texts = await readOld(old, mapping, within(mapping.old, numbers), values)
         const rows = texts[0]?.length ?? 0
         const changed = await writeNew(on, mapping, texts)
         await on.query(
-          'update switchback.checkpoints set done = true, rows = $2, changed = $3 where id = $1',
+          `update switchback.checkpoints set done = true, rows = $2, changed = $3,
+             ms = extract(epoch from clock_timestamp() - transaction_timestamp()) * 1000 where id = $1`,
           [range.id, rows, changed],
         )
         return { rows, changed }
@@ -49,24 +50,17 @@ async function copyRange(
  * verification, which removes them under the locks of their keys. Older snapshots need no wait either, since
  * every routed write of this mode is at READ COMMITTED.
  */
-export const backfillFar = (
-  targets: Targets,
-  deps: Omit<CopyDeps, 'target'>,
-  order: WorkOrder,
-): Promise<WorkOutcome> => {
-  const way: CopyWay = {
-    source: targets.old,
-    target: targets.new,
-    describe: (definition) => describeFarMapping(targets, definition),
-    copyRange: (on, mapping, range, signal) => copyRange(targets.old, on, mapping, range, signal),
-    repair: async (on, mapping, keys) => {
-      const pair = await farPair(targets, mapping, 'old')
-      return targets.old.connection((old) => {
-        const both = { old, new: on }
-        return underLocks(both, pair, keys, () => settleKeys(both, pair, keys))
-      })
-    },
-    finish: async () => 0,
-  }
-  return backfill({ ...deps, target: targets.new }, order, way)
-}
+export const farWay = (targets: Targets): CopyWay => ({
+  source: targets.old,
+  target: targets.new,
+  describe: (definition) => describeFarMapping(targets, definition),
+  copyRange: (on, mapping, range, signal) => copyRange(targets.old, on, mapping, range, signal),
+  repair: async (on, mapping, keys) => {
+    const pair = await farPair(targets, mapping, 'old')
+    return targets.old.connection((old) => {
+      const both = { old, new: on }
+      return underLocks(both, pair, keys, () => settleKeys(both, pair, keys))
+    })
+  },
+  finish: async () => 0,
+})

@@ -1,9 +1,10 @@
 import type { WorkKind } from '@switchback/migrations-registry'
+import { assist, backfill } from '../execution/backfill.ts'
 import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
 import { throwIfStopped } from '../execution/execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
 import { withThrottle } from '../execution/throttle-signals.ts'
-import { backfillFar } from './backfill-far.ts'
+import { farWay } from './backfill-far.ts'
 import type { Targets } from './pair.ts'
 import { openFarRepairs, repairSomeFar } from './repair-far.ts'
 import { reconcileFar } from './verify-far.ts'
@@ -15,15 +16,23 @@ import { reconcileFar } from './verify-far.ts'
 export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): Execution {
   const one = { old: executionOn(targets.old, settings), new: executionOn(targets.new, settings) }
   const copying = copySettings(settings)
+  const copyDeps = { ...copying, target: targets.new }
   const prepare = async (migration: string): Promise<void> => {
     await one.old.prepare(migration)
     await one.new.prepare(migration)
   }
 
+  /** Held back by what either database says. */
+  const throttled = (order: WorkOrder): WorkOrder =>
+    [targets.old, targets.new].reduce(
+      (held, target) => withThrottle({ target, clock: settings.clock, ...settings.signals }, held),
+      order,
+    )
+
   const kinds: Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>> = {
     expand: (order) => one.new.run('expand', order),
     rollback: (order) => one.new.run('rollback', order),
-    backfill: (order) => backfillFar(targets, copying, order),
+    backfill: (order) => backfill(copyDeps, order, farWay(targets)),
     verify: (order) => reconcileFar(targets, copying, order, 'old'),
     'reverse-backfill': (order) => reconcileFar(targets, copying, order, 'new'),
     contract: (order) => one.old.run('contract', order),
@@ -59,12 +68,9 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await prepare(order.definition.id)
-      const throttled = [targets.old, targets.new].reduce(
-        (held, target) => withThrottle({ target, clock: settings.clock, ...settings.signals }, held),
-        order,
-      )
-      return kinds[kind](throttled)
+      return kinds[kind](throttled(order))
     },
+    assist: (order) => assist(copyDeps, throttled(order), farWay(targets)),
     end: async () => {
       await targets.old.end()
       await targets.new.end()

@@ -144,6 +144,9 @@ create table if not exists switchback.checkpoints (
   rows bigint not null default 0,
   changed bigint not null default 0
 );
+-- Who was the last to take the range, and how long its statement took in ms.
+alter table switchback.checkpoints add column if not exists worker text;
+alter table switchback.checkpoints add column if not exists ms float8;
 create index if not exists checkpoints_open on switchback.checkpoints (migration) where not done;
 
 -- Rows that cannot be copied as they are; listed, not lost.
