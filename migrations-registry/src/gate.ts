@@ -67,6 +67,8 @@ export interface GateFacts {
   readonly dependencies: readonly {
     readonly id: string
     readonly phase: Phase | undefined
+    /** It has no paths, and its schema is there: there is nothing more to come. */
+    readonly done?: boolean
   }[]
 }
 
@@ -188,6 +190,7 @@ function ownBlockers(
   }
   if (state.phase === 'planned') {
     for (const dependency of facts.dependencies) {
+      if (dependency.done === true) continue
       if (dependency.phase === 'contracted' || dependency.phase === 'retired') continue
       add(
         'dependency',

@@ -6,7 +6,9 @@ import { killed, killsOf, undisturbed } from './kill-executor.ts'
 const KILLS = Number(process.env.SWITCHBACK_KILLS ?? 4)
 const SEED = Number(process.env.SWITCHBACK_SEED ?? 20261122)
 
-test(`an executor that is killed ${KILLS} times ends where an undisturbed one does`, async () => {
+test(`an executor that is killed ${KILLS} times ends where an undisturbed one does`, {
+  timeout: 120_000 + KILLS * 15_000,
+}, async () => {
   const calm = await testDatabase()
   try {
     const expected = await undisturbed(calm.url)

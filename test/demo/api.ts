@@ -23,6 +23,7 @@ export interface Work {
   readonly status: string
   readonly progress: {
     readonly stage: string
+    readonly throttledBy?: string
     readonly done?: number
     readonly total?: number
     readonly rate?: number

@@ -84,7 +84,10 @@ export class Journey {
         return view
       }
       if (work?.status === 'failed') throw new Error(`${kind} failed: ${work.error}`)
-      if (Date.now() > deadline) throw new Error(`${kind} did not end in time`)
+      if (Date.now() > deadline) {
+        const { stage = 'not begun', throttledBy = 'nothing' } = view.works[0]?.progress ?? {}
+        throw new Error(`${kind} did not end in time: ${stage}, held back by ${throttledBy}`)
+      }
       await during?.(view)
       this.#showWork(view)
       await sleep(50)

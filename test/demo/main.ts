@@ -14,6 +14,7 @@ import type { LedgerSummary } from './ledger.ts'
 import { type DemoOptions, parseOptions, USAGE } from './options.ts'
 import { Screen } from './screen.ts'
 import { Cleanup, type Stage, setUp } from './setup.ts'
+import { goBackAndForth } from './way-back.ts'
 
 export interface DemoResult {
   readonly ok: boolean
@@ -57,7 +58,11 @@ async function run(options: DemoOptions, stage: Stage, screen: Screen, started: 
   await journey.workDone('verify')
   for (const step of [0, 1, 2, 3]) await journey.advanceTo('ramp', step)
   await journey.advanceTo('promoted')
-  const retired = await journey.advanceTo('retired')
+  let retired = await journey.advanceTo('retired')
+  if (options.wayBack) {
+    await goBackAndForth(stage, journey, screen)
+    retired = await journey.advanceTo('retired')
+  }
   await stage.approver.call('POST', `/v1/migrations/${ID}/approve`, {})
   screen.line('approved by the lead of riders')
   const contracted = await journey.advanceTo('contracted')

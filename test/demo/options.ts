@@ -7,6 +7,8 @@ export interface DemoOptions {
   readonly keep: boolean
   /** kill -9 the server in the middle of the backfill and start it again. */
   readonly killServer: boolean
+  /** From retired back to dual-write, where old is served, and forward again. */
+  readonly wayBack: boolean
 }
 
 export const USAGE = `npm run demo -- [options]
@@ -14,6 +16,7 @@ export const USAGE = `npm run demo -- [options]
   --rows N        users in the target (default 200000)
   --seed N        seed of the generator (default 20261122)
   --kill-server   kill -9 the server in the middle of the backfill, and start it again
+  --way-back      from retired back to dual-write, where old is served again, and forward once more
   --keep          leave everything running, and say where; Ctrl-C ends it
   --json          print the result as one line of JSON at the end`
 
@@ -25,6 +28,7 @@ export function parseOptions(args: readonly string[]): DemoOptions {
       seed: { type: 'string', default: '20261122' },
       json: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      'way-back': { type: 'boolean', default: false },
       'kill-server': { type: 'boolean', default: false },
     },
   })
@@ -34,6 +38,7 @@ export function parseOptions(args: readonly string[]): DemoOptions {
     json: values.json,
     keep: values.keep,
     killServer: values['kill-server'],
+    wayBack: values['way-back'],
   }
 }
 

@@ -4,8 +4,8 @@ import { expect, it } from 'vitest'
 
 const DEMO = fileURLToPath(new URL('../dist/demo/main.js', import.meta.url))
 
-it('the main job, with fewer rows and a server killed in the middle of the backfill, loses nothing', async () => {
-  const demo = spawnNode([DEMO, '--rows', '20000', '--json', '--kill-server'])
+it('the main job, with fewer rows and a server killed in the middle of the backfill and the way back from retired, loses nothing', async () => {
+  const demo = spawnNode([DEMO, '--rows', '20000', '--json', '--kill-server', '--way-back'])
   const { code } = await demo.exited
   const last = demo.stdout().trim().split('\n').at(-1) ?? ''
   expect(code, demo.output().slice(-3000)).toBe(0)
@@ -24,6 +24,7 @@ it('the main job, with fewer rows and a server killed in the middle of the backf
   expect((result.phases as { phase: string }[]).map(({ phase }) => phase)).toEqual([
     ...['planned', 'expanded', 'dual-write', 'backfill', 'shadow', 'ramp canary', 'ramp 10%', 'ramp 50%'],
     ...['dual-write', 'backfill', 'shadow', 'ramp canary', 'ramp 10%', 'ramp 50%', 'ramp 100%'],
-    ...['promoted', 'retired', 'contracted'],
+    ...['promoted', 'retired', 'promoted', 'dual-write', 'backfill', 'shadow', 'ramp canary', 'ramp 10%'],
+    ...['ramp 50%', 'ramp 100%', 'promoted', 'retired', 'contracted'],
   ])
 }, 170_000)

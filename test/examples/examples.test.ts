@@ -16,6 +16,13 @@ const names = readdirSync(EXAMPLES, { withFileTypes: true }).flatMap((entry) =>
   entry.isDirectory() ? [entry.name] : [],
 )
 
+const anOrder: Omit<WorkOrder, 'definition' | 'sql' | 'epoch'> = {
+  signal: new AbortController().signal,
+  report: () => undefined,
+  heldBackBy: () => undefined,
+  committing: async () => undefined,
+}
+
 /** What is not as before after rollback.sql. */
 const STAYS: Readonly<Record<string, readonly string[]>> = {
   'enum-value': [expect.stringContaining("'disputed'")],
@@ -95,6 +102,47 @@ describe.each(servers)('on %s', (_, server) => {
         await run('contract')
         await run('restore')
         expect(await rowsOf(pool)).toEqual(expanded)
+      } finally {
+        await execution.end()
+        await drop()
+      }
+    },
+  )
+
+  test.skipIf(server === undefined)(
+    'the profiles of BimRide: archive, contract, restore, every row equal',
+    async () => {
+      const loaded = await loadMigrationFolder(
+        here('../../migrations-registry/migrations/2026-11-user-profiles'),
+      )
+      if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
+      const { definition, sql } = loaded.migration
+      const { pool, url, drop } = await freshDatabase(server ?? '')
+      const archiveDir = await mkdtemp(join(folder, 'bimride-'))
+      const execution = createExecution({ url, log: { warn: () => undefined }, archiveDir, clock: Date.now })
+      let epoch = 1
+      const run = (kind: WorkKind) => {
+        epoch += 1
+        return execution.run(kind, { ...anOrder, definition, sql, epoch })
+      }
+      try {
+        await pool.query(`
+        create table users (id uuid primary key, name text not null, bio text, preferences jsonb not null default '{}',
+                            created_at timestamptz not null default now());
+        insert into users select md5(i::text)::uuid, 'user ' || i,
+          case i % 4 when 0 then null when 1 then '' else E'line\\n"' || i || '", é\\t' end,
+          jsonb_build_object('n', i, 'deep', jsonb_build_array(null, 'a"b')), timestamptz '2026-01-01' + i * interval '1.234567 s'
+        from generate_series(1, 5000) i`)
+        await run('expand')
+        await run('backfill')
+        expect((await run('verify')).divergences).toBe(0)
+        const before = await rowsOf(pool)
+        const contracted = await run('contract')
+        expect(contracted.detail).toMatchObject({ tables: [{ name: 'users', rows: 5000 }] })
+        const gone = await pool.query('select * from users limit 1')
+        expect(gone.fields.map(({ name }) => name)).toEqual(['id', 'name'])
+        await run('restore')
+        expect(await rowsOf(pool)).toEqual(before)
       } finally {
         await execution.end()
         await drop()

@@ -41,7 +41,9 @@ function driftText(
   if (!known) return 'nothing to compare with: no migration has run here yet'
   if (differences.length === 0) return paint.green(`as the migrations say (${fingerprint.slice(0, 12)})`)
   return [
-    paint.yellow(`${differences.length} differences from what the migrations say:`),
+    paint.yellow(
+      `${differences.length} ${differences.length === 1 ? 'difference' : 'differences'} from what the migrations say:`,
+    ),
     ...differences.map(({ message }) => `  ${plain(message)}`),
   ].join('\n')
 }

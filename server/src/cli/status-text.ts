@@ -88,6 +88,13 @@ function workText({ kind, status, progress, error }: WorkView): string {
 export const presentWork = ({ state, works = [] }: MigrationView): WorkView | undefined =>
   works.find(({ kind, epoch }) => kind === state.work?.kind && epoch === state.work?.epoch)
 
+/** What the newest work, if it was a rollback, has not put back. */
+function leftByRollback({ works = [] }: MigrationView): readonly string[] {
+  const [newest] = works
+  const left = newest?.kind === 'rollback' ? newest.result?.left : undefined
+  return Array.isArray(left) ? left.map(String) : []
+}
+
 function fleetText({ state, fleet }: MigrationView): string {
   if (fleet === undefined || fleet.instances === 0) return 'no instance has told of this migration'
   const { instances, drained, lapsed } = fleet
@@ -113,6 +120,11 @@ export function statusText(view: MigrationView, paint: Paint): string {
     lines.push(
       paint.red(line('latched', `${state.latch.reason}${incident}; switchback rearm ${id} to go on`)),
     )
+  }
+  const left = leftByRollback(view)
+  if (left.length > 0) {
+    const more = `switchback drift ${id} to see or accept it`
+    lines.push(paint.yellow(line('rollback', `not as before expand: ${left.join('; ')}. ${more}`)))
   }
   if (state.pending !== undefined)
     lines.push(line('pending', `back to ${state.pending.to} as soon as it is safe`))

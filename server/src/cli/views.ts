@@ -26,6 +26,7 @@ export interface WorkView {
   readonly status: string
   readonly progress: WorkProgress
   readonly error?: string
+  readonly result?: Readonly<Record<string, unknown>>
 }
 
 export type InstanceView = Omit<FleetInstance, 'lastSeen' | 'leaseUntil' | 'registeredAt'> & {

@@ -99,9 +99,14 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   async function factsOf(tx: PhaseTx, migration: StoredMigration, asked: FromTarget): Promise<GateFacts> {
     const { definition, sql } = migration
     const instances = await tx.instances(definition.id, definition.apps)
+    const others = await othersOf(tx, migration)
     const phases = await tx.phasesOf(definition.dependsOn)
-    const dependencies = definition.dependsOn.map((id) => ({ id, phase: phases.get(id) }))
-    const conflicts = await conflictsOf(tx, migration)
+    const dependencies = definition.dependsOn.map((id) => ({
+      id,
+      phase: phases.get(id),
+      done: others.some((other) => other.definition.id === id && isDoneWithoutPaths(other)),
+    }))
+    const conflicts = (await target.conflicts?.(migration, others)) ?? []
     return {
       now: clock(),
       instances,
@@ -112,11 +117,11 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     }
   }
 
-  /** Judged under a lock, so that of two that would begin at the same time the second sees the first. */
-  async function conflictsOf(tx: PhaseTx, migration: StoredMigration): Promise<readonly Blocker[]> {
-    const next = nextStep(migration.definition, migration.state)
-    if (next.kind !== 'work' || target.conflicts === undefined || tx.others === undefined) return []
-    return target.conflicts(migration, await tx.others(migration.definition.id))
+  /** Where work on the schema comes next; under a lock, so that of two that would begin at the same time the
+   *  second sees the first. */
+  async function othersOf(tx: PhaseTx, { definition, state }: StoredMigration) {
+    if (nextStep(definition, state).kind !== 'work') return []
+    return (await tx.others?.(definition.id)) ?? []
   }
 
   const askTarget = async (migration: StoredMigration, fresh = false): Promise<FromTarget> => ({
@@ -345,6 +350,11 @@ async function tellIncidents(
     await tx.noteIncident(incident, at, 'rearmed', `Re-armed by ${actor.name}: ${asked.reason}`)
   }
 }
+
+const isDoneWithoutPaths = ({ definition, state }: StoredMigration): boolean =>
+  definition.copy === undefined &&
+  state.phase === 'expanded' &&
+  (state.work === undefined || state.work.status === 'done')
 
 const position = (state: MigrationState) => ({ phase: state.phase, epoch: state.epoch })
 

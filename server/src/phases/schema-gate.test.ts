@@ -10,6 +10,7 @@ import type { Execution } from '../execution/execution-port.ts'
 import { createFleet } from '../fleet/fleet.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { createIncidents } from '../incidents/incidents.ts'
+import { othersThan } from './migration-store.ts'
 import type { PhaseService } from './phase-service.ts'
 
 const ANN = { name: 'ann' }
@@ -179,11 +180,31 @@ test('two that are at odds are refused, with the reason; others run side by side
   expect(await advance('extra')).toMatchObject({ ok: true })
   expect(await blockers('after')).toMatchObject([{ code: 'dependency', subject: 'bios' }])
   await expanded('extra')
+  // What has no paths is done once its schema is there.
+  await register('next', 'alter table users add next int', { dependsOn: ['extra', 'alone'] })
+  await register('alone', 'create table alone ()')
+  expect(await blockers('next')).toMatchObject([{ code: 'dependency', subject: 'alone' }])
+  await advance('alone')
+  await expanded('alone')
+  expect(await blockers('next')).toEqual([])
 })
 
 test('of two that begin at the same moment one is refused', async () => {
   await register('one', 'alter table users add same int')
   await register('two', 'alter table users add same text')
-  const results = await Promise.all([advance('one'), advance('two')])
-  expect(results.map(({ ok }) => ok).sort()).toEqual([false, true])
+  const waiting = async (): Promise<number> =>
+    (
+      await store.db.query(
+        `select from pg_locks where locktype = 'advisory' and not granted
+         and database = (select oid from pg_database where datname = current_database())`,
+      )
+    ).rows.length
+  // Whoever looks at the others first is through before the next one looks.
+  let results: Promise<readonly { readonly ok: boolean }[]> | undefined
+  await store.db.tx(async (tx) => {
+    await othersThan(tx, 'none')
+    results = Promise.all([advance('one'), advance('two')])
+    await waitFor(async () => (await waiting()) === 2)
+  })
+  expect((await results)?.map(({ ok }) => ok).sort()).toEqual([false, true])
 })
