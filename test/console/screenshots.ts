@@ -1,12 +1,10 @@
 /** Takes the pictures of docs/images from a real server with real instances: npm run screenshots */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startBundledPostgres } from '@switchback/server'
-import pg from 'pg'
 import type { Page } from 'playwright-core'
 import { ADMIN } from '../e2e/service.ts'
 import { findChromium, launch, visit } from './browser.ts'
+import { openDatabases } from './databases.ts'
 import { openScene } from './scene.ts'
 import { stageShowcase } from './showcase.ts'
 
@@ -46,17 +44,8 @@ const TRAFFIC_MS = Number(process.env.TRAFFIC_MS ?? 150_000)
 
 const chromium = findChromium()
 if (chromium === undefined) process.exit(1)
-const folder = await mkdtemp(join(tmpdir(), 'switchback-pictures-'))
-const database = await startBundledPostgres({
-  dataDir: join(folder, 'pg'),
-  settings: { max_connections: '150' },
-})
-const client = new pg.Client({ connectionString: database.url })
-await client.connect()
-for (const name of ['store', 'target']) await client.query(`create database ${name}`)
-await client.end()
-const at = (name: string): string => Object.assign(new URL(database.url), { pathname: `/${name}` }).href
-const scene = await openScene({ storeUrl: at('store'), targetUrl: at('target') })
+const databases = await openDatabases()
+const scene = await openScene(databases)
 const browser = await launch(chromium)
 try {
   await stageShowcase(scene)
@@ -83,6 +72,5 @@ try {
 } finally {
   await browser.close()
   await scene.stop()
-  await database.stop()
-  await rm(folder, { recursive: true, force: true })
+  await databases.stop()
 }

@@ -40,7 +40,7 @@ const ADDRESSES: Made = {
   title: 'Addresses of riders are normalised',
   team: 'riders',
   rows: 1_000_000,
-  copying: '  rowsPerSecond: 900\n',
+  copying: '  throttle: { rowsPerSecond: 900 }\n',
 }
 const ZONES: Made = { id: 'geo-zones', title: 'Zones move to their own schema', team: 'maps', rows: 500 }
 const COUPONS: Made = {

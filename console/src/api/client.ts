@@ -72,7 +72,8 @@ export function createCaller({ token, onStranger }: CallerOptions): Call {
       throw new Unreachable('The server cannot be reached.', { cause: error })
     })
     const text = await response.text()
-    if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as never
+    const isJson = response.headers.get('content-type')?.includes('json') === true
+    if (response.ok) return (text === '' ? undefined : isJson ? JSON.parse(text) : text) as never
     if (response.status === 401) onStranger()
     throw new Problem(response.status, parsed(text))
   }

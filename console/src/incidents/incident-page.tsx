@@ -3,13 +3,11 @@ import type { Schema } from '../api/client.ts'
 import { useRead } from '../api/use-api.ts'
 import { RevertButton } from '../revert/revert-provider.tsx'
 import { Page } from '../shell/page.tsx'
-import { Button } from '../ui/button.tsx'
 import { clockTime } from '../ui/format.ts'
 import { Trouble } from '../ui/notice.tsx'
-import { saveText } from '../ui/save-text.ts'
 import { Moment } from '../ui/time.tsx'
+import { IncidentActions } from './incident-actions.tsx'
 import { IncidentStatus } from './incidents-page.tsx'
-import { reportOf } from './report.ts'
 import { StageLine } from './stage-line.tsx'
 import '../audit/audit.css'
 import './incidents.css'
@@ -36,9 +34,7 @@ export function IncidentPage({ id }: { readonly id: string }) {
       actions={
         <div className="row">
           <RevertFurther migration={data.migration} />
-          <Button icon="download" onPress={() => saveText(`${id}.md`, 'text/markdown', reportOf(data))}>
-            Report
-          </Button>
+          <IncidentActions incident={data} />
         </div>
       }
     >

@@ -7,6 +7,7 @@ import { Meter } from '../ui/meter.tsx'
 import { Notice } from '../ui/notice.tsx'
 import { Ago } from '../ui/time.tsx'
 import { Differences } from './differences.tsx'
+import { FailedRows } from './failed-rows.tsx'
 import type { Detail } from './migration-page.tsx'
 import './data.css'
 
@@ -37,6 +38,7 @@ export function DataTab({ migration }: { readonly migration: Detail }) {
           {blocker.action}
         </Notice>
       ))}
+      {gate.blockers.some(({ code }) => code === 'rows-failed') && <FailedRows migration={migration.id} />}
       {works.length === 0 ? (
         <Nothing title="No database work yet">The first is the expand, when it is advanced.</Nothing>
       ) : (

@@ -15,6 +15,7 @@ import { GateCard } from './gate-card.tsx'
 import { HealthTab } from './health-tab.tsx'
 import { PhaseLine } from './phase-line.tsx'
 import { RolloutCard } from './rollout-card.tsx'
+import { RunbookTab } from './runbook-tab.tsx'
 import { SqlTab } from './sql-tab.tsx'
 import { TimelineTab } from './timeline-tab.tsx'
 import { readsOf, WRITES } from './words.ts'
@@ -28,6 +29,7 @@ const TABS: readonly { readonly key: string; readonly name: string; show(of: Det
   { key: 'data', name: 'Data', show: (of) => <DataTab migration={of} /> },
   { key: 'sql', name: 'SQL', show: (of) => <SqlTab migration={of} /> },
   { key: 'timeline', name: 'Timeline', show: (of) => <TimelineTab migration={of} /> },
+  { key: 'runbook', name: 'Runbook', show: (of) => <RunbookTab migration={of} /> },
   { key: 'definition', name: 'Definition', show: (of) => <DefinitionTab migration={of} /> },
 ]
 /** Leases run out without anybody saying so. */

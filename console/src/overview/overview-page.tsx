@@ -7,6 +7,7 @@ import { count, several } from '../ui/format.ts'
 import { Icon } from '../ui/icon.tsx'
 import { Trouble } from '../ui/notice.tsx'
 import { VirtualList } from '../ui/virtual-list.tsx'
+import { Figures } from './figures.tsx'
 import { MigrationRow } from './migration-row.tsx'
 import { OpenIncidents } from './open-incidents.tsx'
 import './overview.css'
@@ -54,6 +55,7 @@ export function OverviewPage() {
     >
       <div className="stack overview">
         <OpenIncidents />
+        <Figures />
         <div className="spread">
           <fieldset className="choices">
             <legend className="hidden-text">Show</legend>

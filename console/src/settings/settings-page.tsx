@@ -4,6 +4,7 @@ import { useSession } from '../session/session.tsx'
 import { Page } from '../shell/page.tsx'
 import { Button } from '../ui/button.tsx'
 import { Notice, Trouble } from '../ui/notice.tsx'
+import { Channels } from './channels.tsx'
 import { NewToken } from './new-token.tsx'
 import { TokenTable } from './token-table.tsx'
 import './settings.css'
@@ -31,6 +32,7 @@ export function SettingsPage() {
             {data !== undefined && <TokenTable tokens={data.tokens} />}
           </div>
         </section>
+        <Channels />
         <Roles />
         {making && <NewToken onClose={() => setMaking(false)} />}
       </div>

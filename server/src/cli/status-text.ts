@@ -70,11 +70,15 @@ export function gateText(gate: Gate, paint: Paint): string {
 }
 
 function workText({ kind, status, progress, error }: WorkView): string {
-  const { stage, done, total, rate, etaMs, throttledBy } = progress
+  const { stage, done, total, rate, etaMs, throttledBy, workers = [] } = progress
   const parts = [status === 'running' ? `${kind}: ${stage ?? 'running'}` : `${kind} ${status}`]
   if (done !== undefined) parts.push(total === undefined ? `${done} rows` : `${done} of ${total} rows`)
   if (rate !== undefined && status === 'running') parts.push(`${Math.round(rate)} rows/s`)
   if (etaMs !== undefined && status === 'running') parts.push(`${formatDuration(etaMs)} left`)
+  if (workers.length > 0 && status === 'running') {
+    const each = workers.map(({ name, chunkRows, chunkMs }) => `${name} ${chunkRows} rows in ${chunkMs} ms`)
+    parts.push(`${workers.length} workers (last chunks: ${each.slice(0, 8).join('; ')})`)
+  }
   if (throttledBy !== undefined) parts.push(`held back by ${throttledBy}`)
   if (error !== undefined) parts.push(error)
   return parts.join(', ')
