@@ -23,8 +23,10 @@ export function run(say: (line: string) => void, options: SuiteOptions): Promise
   return withPostgres(async ({ url }) => {
     const pool = openPool(url)
     const memory: number[] = []
-    const ours = (workers: number) => () =>
-      withExecution(url, workers, async (execution) => {
+    /** Of ours: until the last range was copied. */
+    const copying = { one: [] as number[], two: [] as number[] }
+    const ours = (name: 'one' | 'two') => () =>
+      withExecution(url, name === 'one' ? 1 : 2, async (execution) => {
         let ms = 0
         memory.push(
           await peakMemory(async () => {
@@ -32,6 +34,7 @@ export function run(say: (line: string) => void, options: SuiteOptions): Promise
             const { detail } = await execution.run('backfill', nextOrder())
             ms = performance.now() - start
             if (detail.changed !== rows) throw new Error(`copied ${detail.changed} of ${rows} rows`)
+            copying[name].push(Number(detail.copyMs))
             say(JSON.stringify(detail))
           }),
         )
@@ -44,8 +47,8 @@ export function run(say: (line: string) => void, options: SuiteOptions): Promise
     }
     const contestants: readonly CopyContestant[] = [
       { name: 'single', copy: timed(() => pool.query(COPY_ALL)) },
-      { name: 'one', copy: ours(1) },
-      { name: 'two', copy: ours(2) },
+      { name: 'one', copy: ours('one') },
+      { name: 'two', copy: ours('two') },
       {
         name: 'serialBatches',
         copy: async () => {
@@ -75,6 +78,9 @@ export function run(say: (line: string) => void, options: SuiteOptions): Promise
           vsSingle1: faster('single', 'one'),
           vsSingle2: faster('single', 'two'),
           vsPgroll: faster('serialBatches', 'one'),
+          copyVsSingle1: median(of('single').map((ms, i) => ms / (copying.one[i] ?? Number.NaN))),
+          copyVsSingle2: median(of('single').map((ms, i) => ms / (copying.two[i] ?? Number.NaN))),
+          copyVsPgroll: median(of('serialBatches').map((ms, i) => ms / (copying.one[i] ?? Number.NaN))),
         },
         rows,
         milliseconds: Object.fromEntries([...times].map(([name, values]) => [name, values.map(Math.round)])),

@@ -142,6 +142,18 @@ describe('what is proven about the paths (I4)', () => {
 })
 
 describe('a revert', () => {
+  it('is not made for what was measured in an earlier run', () => {
+    const state = standingAt('ramp')
+    const asked = { ...revertBy(automatic), run: state.run } as MigrationEvent
+    expect(apply(state, asked).ok).toBe(true)
+    for (const run of [
+      { ...state.run, epoch: state.run.epoch + 1 },
+      { ...state.run, at: state.run.at + 1 },
+    ]) {
+      expect(apply({ ...state, run }, asked)).toMatchObject({ ok: false, refusal: { code: 'run-over' } })
+    }
+  })
+
   it.each([
     ['backfill', 'dual-write'],
     ['shadow', 'dual-write'],

@@ -31,7 +31,9 @@ export async function debianProgram({ name, packages, path }: DebianProgram): Pr
   const unpacked = join(cache, name)
   if (!existsSync(unpacked)) await unpack(cache, unpacked, packages)
   const libraries = join(unpacked, 'usr', 'lib')
-  const triplets = readdirSync(libraries).filter((folder) => folder.includes('-linux-'))
+  const triplets = (existsSync(libraries) ? readdirSync(libraries) : []).filter((folder) =>
+    folder.includes('-linux-'),
+  )
   const search = triplets.map((folder) => join(libraries, folder)).join(':')
   return { file: join(unpacked, path), env: { LD_LIBRARY_PATH: search } }
 }

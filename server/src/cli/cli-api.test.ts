@@ -7,7 +7,11 @@ import { registrationOf, type TestApi, testApi } from '../http/test-api.ts'
 import { runCli } from './cli.ts'
 
 const store = await testStore()
-const api: TestApi = testApi(store.db)
+const FAILED = [
+  { key: '17', sqlstate: '22003', error: 'value "100000" is out of range, says type smallint', failedAt: 1 },
+  { key: '18', sqlstate: '23514', error: 'violates check', failedAt: 2 },
+]
+const api: TestApi = testApi(store.db, { failedRows: async () => FAILED })
 const server = createServer(api.app)
 let url = ''
 let admin = ''
@@ -101,6 +105,26 @@ test('a migration in ramp is rolled out, paused, reverted and re-armed', async (
   })
   expect((await switchback('restore', 'ramped')).code).toBe(1)
   expect((await switchback('retry', 'ramped')).code).toBe(1)
+})
+
+test('failed rows are listed and kept, limits of copying are changed', async () => {
+  expect(await output('failed-rows', 'ramped')).toMatch(/^17 {2}22003 {2}value.*\n18 {2}23514 {2}violates/)
+  expect((await output('failed-rows', 'ramped', '--csv')).split('\n').slice(0, 2)).toEqual([
+    'key,sqlstate,error,failedAt',
+    '17,22003,"value ""100000"" is out of range, says type smallint",1',
+  ])
+  expect(JSON.parse((await output('failed-rows', 'ramped', '--jsonl')).split('\n')[1] ?? '')).toMatchObject({
+    key: '18',
+  })
+  expect(await output('throttle', 'ramped', '--set', 'rowsPerSecond=2000', 'latencyP99=50ms')).toBe(
+    'ramped: {"rowsPerSecond":2000,"latencyP99":50}\n',
+  )
+  expect(await output('throttle', 'ramped', '--set', 'rowsPerSecond=off')).toMatch(/"rowsPerSecond":null/)
+  expect(await switchback('throttle', 'ramped', '--set', 'nonsense')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('limit=value'),
+  })
+  expect(await output('backfill', 'ramped', '--off')).toBe('ramped: copying is held\n')
 })
 
 test('tokens, flags, alerts and the audit log', async () => {

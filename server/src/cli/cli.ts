@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UnreachableError, UsageError } from './client.ts'
+import { addCopyCommands } from './copy-commands.ts'
 import { addDrift } from './drift-command.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
@@ -58,6 +59,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
       code = await deps.worker()
     })
   addMigrationCommands(program, terminal)
+  addCopyCommands(program, terminal)
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
   addAlertCommands(program, terminal)

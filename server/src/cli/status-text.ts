@@ -70,11 +70,15 @@ export function gateText(gate: Gate, paint: Paint): string {
 }
 
 function workText({ kind, status, progress, error }: WorkView): string {
-  const { stage, done, total, rate, etaMs, throttledBy } = progress
+  const { stage, done, total, rate, etaMs, throttledBy, workers = [] } = progress
   const parts = [status === 'running' ? `${kind}: ${stage ?? 'running'}` : `${kind} ${status}`]
   if (done !== undefined) parts.push(total === undefined ? `${done} rows` : `${done} of ${total} rows`)
   if (rate !== undefined && status === 'running') parts.push(`${Math.round(rate)} rows/s`)
   if (etaMs !== undefined && status === 'running') parts.push(`${formatDuration(etaMs)} left`)
+  if (workers.length > 0 && status === 'running') {
+    const each = workers.map(({ name, chunkRows, chunkMs }) => `${name} ${chunkRows} rows in ${chunkMs} ms`)
+    parts.push(`${workers.length} workers (last chunks: ${each.slice(0, 8).join('; ')})`)
+  }
   if (throttledBy !== undefined) parts.push(`held back by ${throttledBy}`)
   if (error !== undefined) parts.push(error)
   return parts.join(', ')
@@ -101,13 +105,25 @@ function fleetText({ state, fleet }: MigrationView): string {
   return `${drained} of ${instances} instances drained epoch ${state.epoch}${more}`
 }
 
+/** Those that are breached, and how many cannot tell. */
+function tripwiresText({ tripwires }: MigrationView): string {
+  const verdicts = tripwires?.verdicts ?? []
+  const of = (outcome: string) => verdicts.filter((verdict) => verdict.outcome === outcome)
+  const breached = of('breach').map(({ explanation }) => explanation)
+  const unclear = of('inconclusive').length
+  const quiet = unclear === 0 ? 'quiet' : `${verdicts.length - unclear} quiet, ${unclear} cannot tell yet`
+  return breached.length > 0 ? breached.join(' ') : quiet
+}
+
 /** What a person wants to know of one migration, at a glance. */
 export function statusText(view: MigrationView, paint: Paint): string {
   const { id, state, gate } = view
-  const width = Math.max(id.length, 7) + 2
+  const width = Math.max(id.length, 9) + 2
   const line = (name: string, text: string): string => `${name.padEnd(width)}${plain(text)}`
   const head = `${phaseText(state)}   epoch ${state.epoch}   ${flagsText(view)}`
   const lines = [paint.bold(line(id, head)), line('fleet', fleetText(view))]
+  if ((view.tripwires?.verdicts.length ?? 0) > 0) lines.push(line('tripwires', tripwiresText(view)))
+  for (const reason of view.tripwires?.autopilotHeldBy ?? []) lines.push(paint.yellow(line('held', reason)))
   const work = presentWork(view)
   if (work !== undefined) lines.push(line('work', workText(work)))
   else if (state.work !== undefined) lines.push(line('work', `${state.work.kind} ${state.work.status}`))

@@ -17,7 +17,17 @@ export interface MigrationView {
     readonly lapsed: readonly string[]
   }
   readonly gate?: Gate
+  readonly tripwires?: {
+    readonly verdicts: readonly VerdictView[]
+    readonly autopilotHeldBy: readonly string[]
+  }
   readonly works?: readonly WorkView[]
+}
+
+interface VerdictView {
+  readonly name: string
+  readonly outcome: 'breach' | 'fine' | 'inconclusive'
+  readonly explanation: string
 }
 
 export interface WorkView {

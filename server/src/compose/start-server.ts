@@ -7,6 +7,7 @@ import type { Telemetry } from '@switchback/migrations-registry'
 import type { Logger } from 'pino'
 import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createReplay } from '../alerts/dead-letters.ts'
+import { createReconciliation } from '../alerts/reconcile.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import { worksOf } from '../engine/works-store.ts'
@@ -137,6 +138,18 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       intervalMs: ALERT_LOOK_MS,
     })
     shutdown.add('alerts', () => inbox.stop())
+    const reconciliation =
+      config.alertmanagerUrl === undefined
+        ? undefined
+        : createReconciliation({
+            db,
+            clock,
+            inbox,
+            url: config.alertmanagerUrl,
+            intervalMs: config.alertmanagerLookMs,
+            onFault: (error) => log.warn({ err: error }, 'Alertmanager could not be asked'),
+          })
+    shutdown.add('reconciliation', async () => reconciliation?.stop())
     const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
     const receivers = createReceivers(askSns)
     const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
@@ -219,6 +232,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     await once(httpServer, 'listening')
     inbox.start()
     notifier.start()
+    reconciliation?.start()
     failures.start()
     void signals.start()
     engine.wake()

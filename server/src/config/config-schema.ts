@@ -64,6 +64,12 @@ export const configSchema = z.object({
     .transform((text) => text.split(','))
     .optional()
     .describe('Hosts that notices may be sent to without encryption, with commas between.'),
+  ALERTMANAGER_URL: url('https:', 'http:')
+    .optional()
+    .describe('Alertmanager to ask for alerts that fire and have never arrived.'),
+  ALERTMANAGER_LOOK_MS: number('milliseconds', 1000, 600_000)
+    .default(15_000)
+    .describe('How often Alertmanager is asked, in ms.'),
   MIGRATIONS_DIR: z
     .string()
     .min(1)

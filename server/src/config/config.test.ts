@@ -16,6 +16,7 @@ test('an empty environment is enough', () => {
       checkCommands: false,
       logLevel: 'info',
       notifyHttpHosts: [],
+      alertmanagerLookMs: 15_000,
       targets: {},
       timing: {},
     },

@@ -15,6 +15,8 @@ export interface Config {
   readonly archiveUrl?: string
   readonly secretKey?: string
   readonly publicUrl?: string
+  readonly alertmanagerUrl?: string
+  readonly alertmanagerLookMs: number
   readonly notifyHttpHosts: readonly string[]
   readonly heartbeatMs: number
   readonly leaseMs: number
@@ -79,6 +81,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     pollMs: data.POLL_MS,
     checkCommands: data.SWITCHBACK_CHECK_COMMANDS === 'on',
     logLevel: data.LOG_LEVEL,
+    alertmanagerLookMs: data.ALERTMANAGER_LOOK_MS,
     notifyHttpHosts: data.NOTIFY_HTTP_HOSTS ?? [],
     targets: Object.freeze(targets),
     timing: Object.freeze(timing.timing),
@@ -86,6 +89,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     ...(data.REDIS_URL === undefined ? {} : { redisUrl: data.REDIS_URL }),
     ...(data.SWITCHBACK_ADMIN_TOKEN === undefined ? {} : { adminToken: data.SWITCHBACK_ADMIN_TOKEN }),
     ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
+    ...(data.ALERTMANAGER_URL === undefined ? {} : { alertmanagerUrl: data.ALERTMANAGER_URL }),
     ...(data.ARCHIVE_URL === undefined ? {} : { archiveUrl: data.ARCHIVE_URL }),
     ...(data.PUBLIC_URL === undefined ? {} : { publicUrl: data.PUBLIC_URL }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),

@@ -133,7 +133,10 @@ export async function differencesOf(
   return rows
 }
 
-/** The n-th key after `after` in the union of both tables: rows that only one of them has count too. */
+/**
+ * Where a range after `after` ends that holds at most `n` rows of either table; undefined where the rest does.
+ * The lesser of both n-th keys: rows that only one of them has count too, and nothing is sorted.
+ */
 export async function keyOfBoth(
   on: Sql,
   { old, new: side }: Mapping,
@@ -143,11 +146,11 @@ export async function keyOfBoth(
   const { numbers, values } = rangeParams({ after, upTo: undefined })
   const part = (of: Side) =>
     `(select ${of.keys.map((key, i) => `${key} as k${i}`).join(', ')} from ${of.table}
-      where ${within(of, numbers)} order by ${of.keys.join(', ')} limit ${n})`
+      where ${within(of, numbers)} order by ${of.keys.join(', ')} offset ${n - 1} limit 1)`
   const keys = old.keys.map((_, i) => `k${i}`)
   const { rows } = await on.query<{ key: string[] }>(
-    `select ${keyArray(keys)} as key from (${part(old)} union ${part(side)}) both_sides
-     order by ${keys.join(', ')} offset ${n - 1} limit 1`,
+    `select ${keyArray(keys)} as key from (${part(old)} union all ${part(side)}) both_sides
+     order by ${keys.join(', ')} limit 1`,
     values,
   )
   return rows[0]?.key

@@ -5,6 +5,7 @@ import type { FleetReader } from '../fleet/fleet-port.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import type { PhaseService, StoredMigration, WorkRecord } from '../phases/phase-service.ts'
 import { inScope } from '../tokens/tokens.ts'
+import { type Watching, watchedSchema, watchedView } from '../tripwires/verdict-view.ts'
 import { fleetSummary, migrationView } from './migration-view.ts'
 import { unknownMigration } from './problem.ts'
 import type { Route } from './route.ts'
@@ -22,6 +23,7 @@ export interface MigrationRoutesDeps {
   readonly db: Db
   readonly clock: Clock
   readonly phases: PhaseService
+  readonly monitor: Watching
   readonly fleet: FleetReader
   readonly incidents: Pick<Incidents, 'list'>
   /** Database work of a migration with its progress, newest first. */
@@ -33,7 +35,7 @@ const common = { tag: 'migrations', permission: 'read', params: migrationParams,
 
 /** What can be seen of migrations. */
 export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
-  const { db, clock, phases, fleet, incidents, works } = deps
+  const { db, clock, phases, fleet, incidents, works, monitor } = deps
 
   async function find(id: string): Promise<StoredMigration> {
     const migration = await phases.get(id)
@@ -66,6 +68,7 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
           works: z.array(workSchema),
           incidents: z.array(incidentSchema).describe('Open ones, newest first'),
           fleet: fleetSchema,
+          tripwires: watchedSchema,
         })
         .meta({ id: 'MigrationDetail' }),
       problems: [404],
@@ -80,7 +83,17 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
         ])
         if (gate === undefined) throw unknownMigration(id)
         const summary = fleetSummary(instances, state.epoch, clock())
-        return { body: { ...migrationView(migration), gate, works: done, incidents: open, fleet: summary } }
+        const tripwires = watchedView(monitor, migration)
+        return {
+          body: {
+            ...migrationView(migration),
+            gate,
+            works: done,
+            incidents: open,
+            fleet: summary,
+            tripwires,
+          },
+        }
       },
     }),
     route({

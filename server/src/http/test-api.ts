@@ -40,6 +40,7 @@ import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
 import { createApp } from './create-app.ts'
+import type { FailedRowRoutesDeps } from './failed-row-routes.ts'
 
 /** A whole server side of the API on a store, for tests; as main wires it, without target and sockets. */
 export interface TestApi {
@@ -76,6 +77,8 @@ export interface TestApiOptions {
   /** What stands for SNS. */
   readonly askSns?: AskSns
   readonly secretKey?: string
+  /** Rows that a backfill left out. */
+  readonly failedRows?: FailedRowRoutesDeps['failedRows']
   readonly onDead?: (alert: string) => void
 }
 
@@ -159,7 +162,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     fleet,
     incidents,
     works: (migration) => worksOf(db, migration),
-    failedRows: async () => [],
+    failedRows: options.failedRows ?? (async () => []),
     schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
