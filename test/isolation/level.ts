@@ -49,6 +49,10 @@ export function testLevel(level: Isolation): void {
     ...SMALL.map(
       (scenario) => [`${scenario.name}, in every order`, scenario, () => everyChoice(ALL)] as const,
     ),
+    // With a snapshot from before, a plain update misses what was filled in since: verification finds it (`changing`).
+    ...(level === 'read committed' ? [scenarios.updatedWhileFilled] : []).map(
+      (scenario) => [`${scenario.name}, in every order`, scenario, () => everyChoice(ALL)] as const,
+    ),
     ...LARGE.map((scenario) => [scenario.name, scenario, () => sampledChoices(RUNS, SEED)] as const),
   ]
   test.each(cases)(
@@ -57,7 +61,7 @@ export function testLevel(level: Isolation): void {
       const every = choices()
       const explored = await explore({ laboratory, scenario, level, choices: every })
       expect(explored.found).toBeUndefined()
-      if (SMALL.includes(scenario)) expect(every.complete).toBe(true)
+      if (!LARGE.includes(scenario)) expect(every.complete).toBe(true)
       interleavings += explored.interleavings
       steps += explored.steps
     },

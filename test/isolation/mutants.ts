@@ -54,6 +54,16 @@ export const MUTANTS: readonly Mutant[] = [
       text.includes('for update skip locked') ? text.replace(/for no key update of \S+/, '') : text,
   },
   {
+    // An upsert meets the unique key of the row that is being filled in; a plain update meets nothing.
+    name: 'source rows are not locked while an empty range is filled',
+    scenario: scenarios.updatedWhileFilled,
+    levels: ['read committed'],
+    engine: (text) =>
+      text.includes('for update skip locked') && text.includes('and not exists (select from')
+        ? text.replace(/for no key update of \S+/, '')
+        : text,
+  },
+  {
     name: 'the copy does not overwrite',
     scenario: scenarios.copyingAgain,
     levels: LEVELS,

@@ -56,6 +56,16 @@ export const changedWhileOverwritten: Scenario = {
   initial: { old: { 1: 'first' }, new: { 1: 'stale' } },
 }
 
+/** An update that changes nothing where new has no row yet: nothing but the lock of the row of old orders it. */
+export const updatedWhileFilled: Scenario = {
+  ...changedWhileCopied,
+  name: 'a plain update and a backfill of an empty range',
+  cast: (round) => {
+    round.writer(round.client('writer', OLD), (to) => to.change(1, 'a'))
+    round.engine('backfill', backfill)
+  },
+}
+
 /** Hot keys are inserted, updated, removed and written again while they are copied and swept. */
 export const copying: Scenario = {
   name: 'three writers and a backfill',
