@@ -80,6 +80,8 @@ test('changes by others are no matter of a rollback, and drift until they are ac
     'column public.orders.by_hand unexpected',
   ])
   expect(await drift('alter table users add column x int')).toEqual([])
+  // A table that came from elsewhere meanwhile is listed, and holds up nobody.
+  expect(await drift('alter table notes add column x int')).toEqual([])
   await database.pool.query('alter table orders drop column by_hand; drop table notes; drop table more')
   expect(await drift()).toEqual(['table public.more missing'])
 })

@@ -160,15 +160,20 @@ export async function schemaState(on: Sql, found: Catalog): Promise<SchemaState>
   }
 }
 
-/** What is other than the migrations say; of what `scope` touches, where it is given. */
+/**
+ * What is other than the migrations say. Where `scope` is given, what stands in the way of a migration that touches
+ * it: a table that somebody has made since is nothing that an applied migration speaks of.
+ */
 export function driftIn(
   { expected, found, underWay }: SchemaState,
   scope?: Touched,
 ): readonly CatalogDifference[] {
   if (expected === undefined) return []
+  const relationOf = ({ schema, relation }: Catalog[number]): string => `${schema}.${relation}`
+  const known = new Set(expected.map(relationOf))
   const counts = (object: Catalog[number]): boolean =>
     !underWay.some((touched) => isTouched(touched, object)) &&
-    (scope === undefined || isTouched(scope, object))
+    (scope === undefined || (isTouched(scope, object) && known.has(relationOf(object))))
   return compareCatalogs(expected.filter(counts), found.filter(counts))
 }
 
