@@ -149,7 +149,6 @@ it('during DDL: the statement that waits for its lock is called off, what it did
   await world.register('ddl', '', {
     expand: 'create table ddl (id text primary key, bio text);\nalter table users add column extra text;',
     rollback: 'drop table if exists ddl;',
-    contract: 'alter table users drop column bio;',
   })
   await world.service.call('POST', '/v1/migrations/ddl/advance', {})
   await world.until('the DDL to begin', async () => (await stateOf('ddl')).work?.status === 'running')
@@ -176,7 +175,6 @@ it('during a backfill: copying stops, and nothing of it is left running', async 
     sql: {
       expand: `create table ${table} (id text primary key, bio text);`,
       rollback: `drop table ${table};`,
-      contract: 'alter table users drop column bio;',
     },
   })
   expect(answer).toMatchObject({ status: 201 })
