@@ -116,7 +116,17 @@ function traffic({ pool, state }: Stage) {
 async function forward({ phases, state, command }: Stage): Promise<void> {
   const { epoch } = await state()
   await waitFor(async () => (await phases.gate('profiles'))?.open, { what: 'the gate to open' })
-  expect(await command({ type: 'advance' })).toMatchObject({ ok: true })
+  const refused: unknown[] = []
+  // Who is in the middle of a transaction keeps the fence from being passed, for as long as it takes.
+  await waitFor(
+    async () => {
+      const answer = await command({ type: 'advance' })
+      if (!answer.ok) refused.push(...(answer.blockers ?? [answer.refusal]).map(({ code }) => code))
+      return answer.ok
+    },
+    { what: 'the advance to go through' },
+  )
+  if (refused.length > 0) console.log(`refused at first: ${refused.join(', ')}`)
   await arrived(epoch, state)
 }
 

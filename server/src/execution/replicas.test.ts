@@ -36,15 +36,17 @@ test('work waits until replicas have caught up', async () => {
   const streaming = new Promise<void>((done) => connection.once('replicationStart', done))
   replica.query(`START_REPLICATION PHYSICAL ${start}`).catch(() => undefined)
   await streaming
-  const answer = (position: bigint) => {
+  const answer = (position: bigint, ageMs = 0) => {
     const status = Buffer.alloc(34)
     status.write('r')
+    // Microseconds since 2000. Without its time an answer would look as young as its sender's round trip.
+    status.writeBigInt64BE(BigInt(Date.now() - ageMs - Date.UTC(2000, 0, 1)) * 1000n, 25)
     for (const at of [1, 9, 17]) status.writeBigInt64BE(position, at)
     connection.sendCopyFromChunk(status)
   }
   try {
     // Far behind, whatever is written meanwhile.
-    answer(1n)
+    answer(1n, 60_000)
     await waitFor(
       async () =>
         (
