@@ -1,10 +1,4 @@
-import {
-  keepPreviousData,
-  type UseQueryResult,
-  useMutation,
-  useQuery,
-  useQueryClient,
-} from '@tanstack/react-query'
+import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, useContext } from 'react'
 import type { Answer, Call, Input, Operation } from './client.ts'
 
@@ -32,7 +26,7 @@ export function useRead<Key extends Operation>(
   return useQuery<Answer<Key>>({
     queryKey: keyOf(operation, input),
     queryFn: ({ signal }) => call(operation, input, signal),
-    placeholderData: keepPreviousData as never,
+    placeholderData: (before) => before,
     enabled: options.enabled ?? true,
     refetchInterval: options.every ?? false,
   })

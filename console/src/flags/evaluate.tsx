@@ -34,7 +34,7 @@ export function Evaluate({ keys, chosen, onChoose }: EvaluateProps) {
       setWrong(undefined)
       evaluate.mutate({
         params: { key: chosen },
-        body: { context: { ...extra, ...(targetingKey === '' ? {} : { targetingKey }) } } as never,
+        body: { context: { ...extra, ...(targetingKey === '' ? {} : { targetingKey }) } },
       })
     } catch {
       setWrong('Further attributes must be a JSON object, such as {"country": "BD"}.')

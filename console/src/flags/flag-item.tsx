@@ -1,4 +1,4 @@
-import type { Schema } from '../api/client.ts'
+import type { Input, Schema } from '../api/client.ts'
 import { useChange } from '../api/use-api.ts'
 import { useSession } from '../session/session.tsx'
 import { Button } from '../ui/button.tsx'
@@ -6,8 +6,12 @@ import { Chip } from '../ui/chip.tsx'
 import { Trouble } from '../ui/notice.tsx'
 
 type Flag = Schema<'StoredFlag'>
+type Replacement = NonNullable<Input<'PUT /v1/flags/{key}'>['body']>
 
 const value = (of: unknown): string => (typeof of === 'string' ? of : JSON.stringify(of))
+
+/** A share as it is written down: it is read as a number. */
+const percent = (share: number): string => `${Number((share * 100).toFixed(6))}%`
 
 function rule({ when, share, variant }: Flag['rules'][number]): string {
   const who = when === undefined ? 'everybody' : `${when.attribute} in ${when.in.join(', ')}`
@@ -30,12 +34,16 @@ export function FlagItem({ flag, onChoose }: FlagItemProps) {
         key,
         description,
         enabled: !enabled,
-        variants,
+        // Read as what it is, whatever that may be; the server takes back what it gave.
+        variants: variants as NonNullable<Replacement['variants']>,
         defaultVariant,
         offVariant,
-        rules,
+        rules: rules.map(({ share, ...others }) => ({
+          ...others,
+          ...(share === undefined ? {} : { share: percent(share) }),
+        })),
         ...(requires === undefined ? {} : { requires }),
-      } as never,
+      },
     })
   return (
     <article className="flag">
