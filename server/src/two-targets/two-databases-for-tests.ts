@@ -19,6 +19,7 @@ import { testDatabase, waitFor } from '@switchback/test/support'
 import type pg from 'pg'
 import { expect } from 'vitest'
 import { openTarget } from '../execution/execution.ts'
+import { orderOf } from '../execution/execution-for-tests.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
 import type { Targets } from './pair.ts'
 import { pairExecutionOn } from './pair-execution.ts'
@@ -38,16 +39,7 @@ export const input = (copy: object = {}) => ({
   },
 })
 export const definition = (copy: object = {}): MigrationDefinition => definitionSchema.parse(input(copy))
-export const order = (more: Partial<WorkOrder> = {}): WorkOrder => ({
-  definition: definition(),
-  sql: { expand: '' },
-  epoch: 3,
-  signal: new AbortController().signal,
-  report: () => undefined,
-  heldBackBy: () => undefined,
-  committing: async () => undefined,
-  ...more,
-})
+export const order = (more: Partial<WorkOrder> = {}): WorkOrder => orderOf(definition(), more)
 
 const OLD = `select id::text as key, bio, tags, created_at, rtrim(code) as code from users order by id`
 const NEW = `select user_id::text as key, bio, tags, made_at as created_at, code from profiles order by user_id`
