@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { judgeGate, undrained } from './gate.ts'
 import type { MigrationState } from './state.ts'
-import { cause, definition, must, revertBy, standingAt } from './states-for-tests.ts'
+import { cause, context, definition, must, revertBy, standingAt } from './states-for-tests.ts'
+import { transition } from './transition.ts'
 
 describe('the gate', () => {
   const facts = {
@@ -83,5 +84,19 @@ describe('the gate', () => {
       'approvals-missing',
       'contract-sql-missing',
     ])
+  })
+
+  it('counts no approval of whoever asks for the step: it takes a second person', () => {
+    const strict = { ...definition, contract: { ...definition.contract, approvals: 1 } }
+    const state = must(standingAt('retired'), { type: 'approve', by: 'ann' })
+    const blockers = (by?: string) =>
+      judgeGate(strict, state, { ...facts, ...(by === undefined ? {} : { by }) }).blockers
+    expect(blockers('ann').map(({ code, message }) => [code, message])).toEqual([
+      ['approvals-missing', '1 of 1 approvals are missing; that of ann, who asks, does not count.'],
+    ])
+    expect([blockers('bob'), blockers()]).toEqual([[], []])
+    expect(transition(state, { type: 'approve', by: 'ann' }, context())).toMatchObject({
+      refusal: { code: 'already-approved' },
+    })
   })
 })
