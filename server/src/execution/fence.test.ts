@@ -77,6 +77,25 @@ test('passing the fence waits for older transactions, names them, and lets newer
   }
 })
 
+test('whoever holds the row of the fence, to install triggers say, does not keep it from being passed', async () => {
+  await execution.prepare('noted')
+  const installer = await database.pool.connect()
+  try {
+    await installer.query('begin')
+    await installer.query(`select seen from switchback.fences where migration = 'noted' for update`)
+    expect(await execution.passFence('noted', 3)).toEqual({ passed: true })
+    expect(await execution.minimum('noted')).toBe(3)
+    await installer.query('commit')
+  } finally {
+    installer.release()
+  }
+  expect(await execution.passFence('noted', 3)).toEqual({ passed: true })
+  const { rows } = await database.pool.query(
+    `select passed::int from switchback.fences where migration = 'noted'`,
+  )
+  expect(rows).toEqual([{ passed: 3 }])
+})
+
 test('there is one executor, and its signal is aborted when the connection of its lock breaks', async () => {
   const other = open()
   const aborted = await execution.exclusively('lonely', async (signal) => {
