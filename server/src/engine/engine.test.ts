@@ -231,7 +231,9 @@ describe('work', () => {
       await waitFor(
         async () => {
           const [work] = await worksOf(store.db, 'profiles')
-          return work?.progress.stage === 'trying again' && work.progress.throttledBy?.includes('lock timeout')
+          return (
+            work?.progress.stage === 'trying again' && work.progress.throttledBy?.includes('lock timeout')
+          )
         },
         { what: 'the backfill to say why it waits' },
       )
