@@ -1,3 +1,4 @@
+export { chromiumPath, provideChromium } from './chromium.ts'
 export { type DebianPostgres, debianPostgres } from './debian-postgres.ts'
 export { freePort } from './free-port.ts'
 export {
