@@ -25,8 +25,49 @@ describe('the gate', () => {
     drained: epoch,
     fenced: true,
   })
+  const back = (): MigrationState => {
+    const { latch: _, ...reverted } = must(standingAt('promoted'), revertBy(cause))
+    return reverted
+  }
   const codes = (state: MigrationState, more: object) =>
     judgeGate(definition, state, { ...facts, ...more }).blockers.map((blocker) => blocker.code)
+
+  const running = (state: MigrationState): MigrationState => ({
+    ...state,
+    work: { kind: 'verify', epoch: state.epoch, status: 'running' },
+  })
+  const latch = { at: 5, reason: 'errors' }
+  const away = { id: 'elsewhere', phase: 'ramp' } as const
+  it.each<[string, string[], MigrationState, object?]>([
+    ['latched', ['latched'], { ...standingAt('ramp'), latch }],
+    ['paused', ['paused'], { ...standingAt('ramp'), paused: true }],
+    [
+      'going back further',
+      ['revert-pending'],
+      { ...standingAt('ramp'), pending: { to: 'expanded', reason: 'r', by: 'ann', since: 5 } },
+    ],
+    ['at work', ['work-running'], running(standingAt('ramp'))],
+    [
+      'with work that failed',
+      ['work-failed'],
+      { ...standingAt('ramp'), work: { kind: 'verify', epoch: 1, status: 'failed', error: 'no room' } },
+    ],
+    [
+      'not verified since the last backfill',
+      ['not-verified'],
+      { ...standingAt('shadow'), complete: { old: true, new: false } },
+    ],
+    ['with rows that could not be copied', ['rows-failed'], standingAt('backfill'), { failedRows: 2 }],
+    ['with rows that were left out before', [], standingAt('ramp'), { failedRows: 2 }],
+    ['dependent', ['dependency'], standingAt('planned'), { dependencies: [away] }],
+    ['dependent on what is there', [], standingAt('planned'), { dependencies: [{ ...away, done: true }] }],
+    ['dependent no more', [], standingAt('expanded'), { dependencies: [away] }],
+    ['as the schema asks', ['drift'], standingAt('planned'), { schema: [{ code: 'drift' }] }],
+    ['behind in old after a step back', ['repairs-open'], back(), { repairs: { old: 1, new: 0 } }],
+    ['behind in new after a step back', [], back(), { repairs: { old: 0, new: 1 } }],
+  ])('of a migration that is %s names %j', (_name, expected, state, more = {}) => {
+    expect(codes(state, more)).toEqual(expected)
+  })
 
   it('opens when every instance has drained the present epoch', () => {
     const state = standingAt('dual-write')
@@ -69,11 +110,6 @@ describe('the gate', () => {
 
   it('waits for repairs before the path that is behind is relied upon', () => {
     expect(codes(standingAt('ramp'), { repairs: { old: 0, new: 2 } })).toEqual(['repairs-open'])
-    const back = {
-      ...must(standingAt('promoted'), revertBy(cause)),
-      latch: undefined,
-    } as unknown as MigrationState
-    expect(codes(back, { repairs: { old: 1, new: 0 } })).toEqual(['repairs-open'])
     expect(codes(standingAt('ramp'), { repairs: undefined })).toEqual(['target-unreachable'])
   })
 

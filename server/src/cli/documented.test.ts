@@ -111,7 +111,7 @@ const NAMES = [
 
 test('every command that a message tells people to run is there', async () => {
   const commands = [...(await told())].filter(([command]) => !NAMES.includes(command))
-  expect(commands.length).toBeGreaterThan(15)
+  expect(commands.length).toBeGreaterThan(10)
   const missing: string[] = []
   for (const [command, file] of commands) {
     const { said } = await run([command, '--help'])
