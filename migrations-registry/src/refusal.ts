@@ -16,6 +16,7 @@ export const REFUSAL_CODES = [
   'no-rollback-sql',
   'approval-not-open',
   'already-approved',
+  'second-person-needed',
   'path-not-behind',
   'run-over',
   'revert-not-safe',

@@ -206,7 +206,8 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     passTime: (ms) => {
       offset += ms
     },
-    token: async (role, more) => (await tokens.create({ name: `a ${role}`, role, ...more }, 'test')).text,
+    token: async (role, more) =>
+      (await tokens.create({ name: `a ${role}`, role, ...more }, { name: 'test' })).text,
     registered,
     ramped: async (id, more) => {
       await registered(id, more)

@@ -25,6 +25,8 @@ export interface CommandsOptions {
 type Cause = Extract<Command, { type: 'revert' }>['cause']
 
 const PERSON = { name: 'person' }
+/** Who approves, since whoever advances may not have. */
+const SECOND_PERSON = { name: 'second person' }
 const PIPELINE = { name: 'alerts' }
 
 /** What people, pipelines and alerts ask of the server, if it is there. */
@@ -51,8 +53,9 @@ export class Commands {
     if (!this.#mayCommand()) return
     this.#ask(async () => {
       const { phases } = server
+      const actor = command.type === 'approve' ? SECOND_PERSON : PERSON
       for (let i = 0; i < times && phases !== undefined; i++) {
-        const result = await phases.command(MIGRATION, command, PERSON)
+        const result = await phases.command(MIGRATION, command, actor)
         this.#told(command, result)
         if (!result.ok) return
       }
