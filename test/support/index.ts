@@ -1,6 +1,7 @@
 export { type DebianPostgres, debianPostgres } from './debian-postgres.ts'
 export { freePort } from './free-port.ts'
 export { type ObjectStore, objectStore } from './object-store.ts'
+export { type OpenIdProvider, type OpenIdProviderOptions, openIdProvider } from './openid-provider.ts'
 export { pgbenchBinary } from './pgbench-binary.ts'
 export { type RedisServer, redisServer } from './redis-server.ts'
 export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from './spawn-node.ts'
