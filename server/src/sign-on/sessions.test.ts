@@ -4,7 +4,7 @@ import { afterAll, afterEach, expect, test } from 'vitest'
 import type { SignOnSettings } from '../config/sign-on-settings.ts'
 import { testApi } from '../http/test-api.ts'
 import { testBrowser } from './test-browser.ts'
-import { PEOPLE, signOnWorlds, type WorldOptions } from './test-world.ts'
+import { signOnWorlds, type WorldOptions } from './test-world.ts'
 
 const store = await testStore()
 const {
@@ -12,11 +12,10 @@ const {
   listening,
   eventsOf,
   clear,
-} = signOnWorlds({
+} = signOnWorlds<Partial<OpenIdProviderOptions>>({
   db: store.db,
   freePort,
-  openProvider: (clientOrigin, more: Partial<OpenIdProviderOptions> | undefined) =>
-    openIdProvider({ clientId: 'switchback', clientOrigin, people: PEOPLE, ...more }),
+  openIdProvider,
 })
 afterEach(clear)
 afterAll(() => store.drop())

@@ -11,11 +11,10 @@ const {
   listening,
   eventsOf,
   clear,
-} = signOnWorlds({
+} = signOnWorlds<Partial<OpenIdProviderOptions>>({
   db: store.db,
   freePort,
-  openProvider: (clientOrigin, more: Partial<OpenIdProviderOptions> | undefined) =>
-    openIdProvider({ clientId: 'switchback', clientOrigin, people: PEOPLE, ...more }),
+  openIdProvider,
 })
 afterEach(clear)
 afterAll(() => store.drop())

@@ -13,6 +13,8 @@ export const PEOPLE = {
   eve: { email: 'eve@example.com', email_verified: false, groups: ['platform'] },
 }
 
+const CLIENT = 'switchback'
+
 export interface RunningProvider {
   readonly issuer: string
   readonly port: number
@@ -53,8 +55,13 @@ export interface WorldOptions<ProviderOptions> {
 interface WorldsDeps<ProviderOptions> {
   readonly db: Db
   freePort(): Promise<number>
-  /** Starts a provider whose client is a server at this origin. */
-  openProvider(origin: string, options: ProviderOptions | undefined): Promise<RunningProvider>
+  openIdProvider(
+    options: ProviderOptions & {
+      readonly clientId: string
+      readonly clientOrigin: string
+      readonly people: typeof PEOPLE
+    },
+  ): Promise<RunningProvider>
 }
 
 export interface Worlds<ProviderOptions> {
@@ -103,11 +110,16 @@ export function signOnWorlds<ProviderOptions>(deps: WorldsDeps<ProviderOptions>)
     open: async (options = {}) => {
       const port = await deps.freePort()
       const url = `http://127.0.0.1:${port}`
-      const provider = await deps.openProvider(url, options.provider)
+      const provider = await deps.openIdProvider({
+        ...(options.provider as ProviderOptions),
+        clientId: CLIENT,
+        clientOrigin: url,
+        people: PEOPLE,
+      })
       cleanup.push(() => provider.stop().catch(() => undefined))
       const settings: SignOnSettings = {
         issuer: provider.issuer,
-        clientId: 'switchback',
+        clientId: CLIENT,
         name: 'Test Provider',
         scopes: 'openid profile email groups',
         origin: url,
