@@ -137,6 +137,10 @@ test('an answer is good once, and in the browser that asked', async () => {
   const answer = await answerFor('ann')
   const stranger = testBrowser()
   expect(troubleOf((await stranger.visit(answer.href)).url)).toBe('expired')
+  // Nor does it sign in, as somebody else, who has begun a sign-in of their own.
+  await stranger.step(`${url}/v1/sign-on/start`)
+  expect(stranger.cookiesFor(url)).toContain('switchback-sign-on=')
+  expect(troubleOf((await stranger.visit(answer.href)).url)).toBe('expired')
   const cookie = browser.cookiesFor(url)
   expect(troubleOf((await browser.visit(answer.href)).url)).toBeNull()
   // With the very cookies of the first time.
