@@ -104,5 +104,6 @@ test('the socket ends with its session', async () => {
   await db.tx((tx) =>
     recordChange(tx, { at: Date.now(), actor: 'x', kind: 'session.ended', subject: 'ses_1' }),
   )
-  await waitFor(() => socket.disconnected, { what: 'the socket to be ended' })
+  // Well before the look once a minute, which would end it as well.
+  await waitFor(() => socket.disconnected, { what: 'the socket to be ended', timeoutMs: 30_000 })
 })

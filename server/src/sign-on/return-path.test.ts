@@ -11,6 +11,8 @@ test.each(['/', '/fleet', '/migrations/user-profiles/health?share=10%25#plot', '
 test.each([
   'https://evil.example/',
   '//evil.example',
+  '//evil.example/fleet',
+  '/\\evil.example/fleet',
   '///evil.example',
   '/\\evil.example',
   '\\/evil.example',

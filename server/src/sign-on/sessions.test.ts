@@ -48,6 +48,8 @@ test('a session ends when it is too long unused, and when it is too old however 
     expect(await statusOfMe()).toBe(200)
     api.passTime(59 * 60_000)
   }
+  // Used a moment ago, and twelve hours old.
+  expect(await statusOfMe()).toBe(200)
   api.passTime(13 * 60_000)
   expect(await statusOfMe()).toBe(401)
 })
