@@ -9,10 +9,11 @@ import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { requireFewFailures, retryFailedRows } from './failed-rows.ts'
 import type { Key } from './keyset.ts'
 import { describeMapping, type Mapping } from './mapping.ts'
-import type { Patience } from './persistently.ts'
+import { type Patience, persistently } from './persistently.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
 import { countFailedRows, isThere } from './repairs.ts'
+import { settleCopy } from './settle-copy.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import { sweep } from './sweep.ts'
 import type { Connection, Target } from './target.ts'
@@ -38,7 +39,7 @@ export interface CopyWay extends Places {
   ): Promise<ChunkCopied | undefined>
   repair(connection: Connection, mapping: Mapping, keys: readonly Key[]): Promise<unknown>
   /** After the last range; returns how many rows of new were removed. */
-  finish(order: WorkOrder, mapping: Mapping, progress: Progress): Promise<number>
+  finish(order: WorkOrder, mapping: Mapping, progress: Progress, total: number): Promise<number>
 }
 
 /** Both tables in one database. */
@@ -50,10 +51,10 @@ function inOneDatabase(deps: CopyDeps): CopyWay {
     describe: (definition) => describeMapping(target, definition),
     copyRange: createChunkCopier(),
     repair: (connection, mapping, keys) => repairKeys(connection, { mapping, leader: 'old' }, keys),
-    finish: async (order, mapping, progress) => {
+    finish: async (order, mapping, progress, total) => {
       progress.stage('waiting for older transactions')
       await waitForOlderSnapshots(target, order.signal, (reason) => progress.throttledBy(reason))
-      return sweep(deps, order, mapping, progress)
+      return sweep(deps, order, mapping, progress, total)
     },
   }
 }
@@ -77,13 +78,13 @@ export async function backfill(
       way.repair(connection, mapping, keys),
     )
     const watching = report.watch()
-    const { retries } = await copyAll(deps, order, way, { mapping, copy, progress, toTheEnd: true }).finally(
+    const { retries } = await copyToTheEnd(deps, order, way, { mapping, copy, progress }).finally(
       watching.stop,
     )
     await requireFewFailures(target, mapping, copy.total)
     const { rows, changed, chunks, workers } = await report.look()
     const copyMs = clock() - began
-    const swept = await way.finish(order, mapping, progress)
+    const swept = await way.finish(order, mapping, progress, copy.total)
     return {
       divergences: 0,
       detail: {
@@ -139,6 +140,23 @@ export async function assist(
   } finally {
     clearInterval(timer)
     progress.end()
+  }
+}
+
+/** Copies until every range is done and on disk. */
+async function copyToTheEnd(
+  deps: CopyDeps,
+  order: WorkOrder,
+  way: CopyWay,
+  shared: Pick<CopyRun, 'mapping' | 'progress'> & { readonly copy: Copy },
+): Promise<{ readonly retries: number }> {
+  const { migration } = shared.mapping
+  let retries = 0
+  for (;;) {
+    const copied = await copyAll(deps, order, way, { ...shared, toTheEnd: true })
+    retries += copied.retries
+    if (await persistently(deps, order.signal, () => settleCopy(way.target, migration, order.epoch)))
+      return { retries }
   }
 }
 
