@@ -4,7 +4,6 @@ import { createChunkCopier } from './chunk-copier.ts'
 import type { ChunkCopied, OpenRange } from './copy-chunk.ts'
 import { createCopyReport } from './copy-report.ts'
 import { type CopyRun, copyWorker } from './copy-worker.ts'
-import { throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { requireFewFailures, retryFailedRows } from './failed-rows.ts'
 import type { Key } from './keyset.ts'
@@ -19,6 +18,7 @@ import { sweep } from './sweep.ts'
 import type { Connection, Target } from './target.ts'
 import { createRateLimit } from './throttle.ts'
 import { limitsOf } from './throttle-signals.ts'
+import { together } from './together.ts'
 
 export interface CopyDeps extends Patience {
   readonly target: Target
@@ -167,33 +167,24 @@ async function copyAll(
   way: CopyWay,
   shared: Pick<CopyRun, 'mapping' | 'progress' | 'toTheEnd'> & { readonly copy: Copy },
 ): Promise<{ readonly retries: number; readonly ranges: number }> {
-  const failedElsewhere = new AbortController()
-  const signal = AbortSignal.any([order.signal, failedElsewhere.signal])
   let ranges = 0
-  const run: CopyRun = {
-    ...deps,
-    ...shared,
-    order,
-    places: way,
-    copyRange: async (connection, range) => {
-      const copied = await way.copyRange(connection, shared.mapping, range, signal)
-      if (copied !== undefined) ranges += 1
-      return copied
-    },
-    limit: createRateLimit(() => limitsOf(order).rowsPerSecond, deps.clock),
-    open: [],
-    counts: { retries: 0 },
-    signal,
-  }
-  const workers = Array.from({ length: Math.max(1, deps.workers) }, (_, i) =>
-    copyWorker(run, `${deps.name}/${i + 1}`).catch((error: unknown) => {
-      // Nobody goes on alone after a fault; the first one is what is reported.
-      failedElsewhere.abort(error)
-      throw error
-    }),
-  )
-  const ended = await Promise.allSettled(workers)
-  throwIfStopped(order.signal)
-  if (ended.some(({ status }) => status === 'rejected')) throw failedElsewhere.signal.reason
-  return { retries: run.counts.retries, ranges }
+  const counts = { retries: 0 }
+  const open: OpenRange[] = []
+  const limit = createRateLimit(() => limitsOf(order).rowsPerSecond, deps.clock)
+  await together(order.signal, deps.workers, (signal, place) => {
+    const run: CopyRun = {
+      ...deps,
+      ...shared,
+      order,
+      places: way,
+      copyRange: async (connection, range) => {
+        const copied = await way.copyRange(connection, shared.mapping, range, signal)
+        if (copied !== undefined) ranges += 1
+        return copied
+      },
+      ...{ limit, open, counts, signal },
+    }
+    return copyWorker(run, `${deps.name}/${place}`)
+  })
+  return { retries: counts.retries, ranges }
 }

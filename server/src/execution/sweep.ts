@@ -7,6 +7,7 @@ import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
 import type { Connection, Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
+import { together } from './together.ts'
 
 export interface SweepDeps extends Patience {
   readonly target: Target
@@ -36,7 +37,7 @@ export async function sweep(
   progress.stage('sweeping', total)
   const next = createPieces(deps, order, mapping)
   let swept = 0
-  const worker = async () => {
+  await together(order.signal, deps.workers, async (signal) => {
     for (let coming = next(); ; ) {
       const piece = await coming
       if (piece === undefined) return
@@ -46,9 +47,9 @@ export async function sweep(
         // Whoever asks for it hears of a failure.
         coming.catch(() => undefined)
       }
-      await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
-      await persistently(deps, order.signal, () =>
-        deps.target.cancellable(order.signal, async (connection) => {
+      await whileHeldBack(order.heldBackBy, signal, (reason) => progress.throttledBy(reason))
+      await persistently(deps, signal, () =>
+        deps.target.cancellable(signal, async (connection) => {
           await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
           await connection.query(`set default_transaction_isolation = 'repeatable read'`)
           await watched(
@@ -65,8 +66,7 @@ export async function sweep(
       progress.advance(PIECE)
       if (piece.upTo === undefined) return
     }
-  }
-  await Promise.all(Array.from({ length: Math.max(1, deps.workers) }, worker))
+  })
   return swept
 }
 
