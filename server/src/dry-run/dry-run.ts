@@ -9,7 +9,7 @@ import { blocks, holdsUpTraffic, strongest } from '../lint/locks.ts'
 import { type PlannedFile, type PlannedLock, planFile, type StatementPlan } from '../plan/statement-plan.ts'
 import { estimateMs } from './estimate.ts'
 import { type InTargetLimits, type Rehearsed, rehearse, rehearseInTarget } from './rehearse.ts'
-import { onScratchCopy, type Scratch } from './scratch.ts'
+import { onScratchCopy, readRoles, type Scratch } from './scratch.ts'
 import { factsBetween, sampleTraffic, type TableFacts } from './target-facts.ts'
 
 export interface DryStatement extends StatementPlan {
@@ -62,7 +62,9 @@ export async function dryRun(
   const holders = await holdersNow(target)
   const expanded = await isExpanded(target, migration)
   const ran = await (options.inTarget === undefined
-    ? onScratchCopy(catalog, (scratch) => onCopy(scratch, migration, expanded))
+    ? onScratchCopy({ catalog, roles: await readRoles(target) }, (scratch) =>
+        onCopy(scratch, migration, expanded),
+      )
     : inTarget(target, migration, options.inTarget))
   const facts = factsBetween(first, await sampleTraffic(target))
   const statements = ran.statements.map(({ plan, rehearsed, changes }) =>
