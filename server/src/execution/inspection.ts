@@ -1,10 +1,10 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
 import { quoteTable } from '../db/db.ts'
 import { differencesOf, type Pair } from './compare.ts'
-import { type Key, keyArray, keyText } from './keyset.ts'
-import { copyOf, describeMapping } from './mapping.ts'
+import { type Key, keyArray, keyText, type Side } from './keyset.ts'
+import { describeMapping } from './mapping.ts'
 import { isThere } from './repairs.ts'
-import { type Connection, inTransaction, type Target } from './target.ts'
+import { type Connection, inTransaction, type Sql, type Target } from './target.ts'
 
 /** What was found in a sample of rows. */
 export interface SampleCompared {
@@ -28,8 +28,8 @@ export interface TargetReading {
 export interface Inspection {
   /** Whether one statement gives one row with the value true. It cannot write, and ends after `timeoutMs`. */
   assert(statement: string, timeoutMs: number): Promise<boolean>
-  /** Compares a sample of rows where both paths are in one database; undefined where they are not. */
-  compareSample(definition: MigrationDefinition, rows: number): Promise<SampleCompared | undefined>
+  /** Compares a sample of the rows of old with new. */
+  compareSample(definition: MigrationDefinition, rows: number): Promise<SampleCompared>
   read(tables: readonly string[]): Promise<TargetReading>
 }
 
@@ -42,9 +42,7 @@ export const createInspection = (target: Target): Inspection => ({
       return rows.length === 1 && rows[0]?.length === 1 && rows[0][0] === true
     }),
   compareSample: (definition, rows) =>
-    copyOf(definition).toTarget === undefined
-      ? target.connection((connection) => compareSample(connection, definition, rows))
-      : Promise.resolve(undefined),
+    target.connection((connection) => compareSample(connection, definition, rows)),
   read: (tables) => readTarget(target, tables),
 })
 
@@ -70,33 +68,34 @@ function compareSample(
     await connection.query(`set local statement_timeout = ${SAMPLE_TIMEOUT_MS}`)
     const mapping = await describeMapping(connection, definition)
     const pair: Pair = { mapping, leader: 'old' }
-    const { old } = mapping
-    const size = await connection.query<{ rows: number }>(
-      'select greatest(reltuples, 0)::float8 as rows from pg_class where oid = to_regclass($1)',
-      [old.table],
-    )
-    const rows = size.rows[0]?.rows ?? 0
-    // Whole pages are read, so a large table is not scanned; somewhat more than wanted, for they fill unevenly.
-    const share = rows <= 10 * count ? 100 : Math.min(100, (300 * count) / rows)
-    const { rows: found } = await connection.query<{ key: Key }>(
-      `select ${keyArray(old.keys)} as key from ${old.table} tablesample system (${share})
-       where ${old.where === undefined ? 'true' : `(${old.where})`} order by random() limit ${count}`,
-    )
-    if (found.length === 0) return { compared: 0, differing: [] }
-    const differences = await differencesOf(
-      connection,
-      pair,
-      found.map(({ key }) => key),
-    )
-    const keys = differences.map(({ key }) => keyText(key))
-    const queued = await waiting(connection, definition.id, keys)
-    return { compared: found.length, differing: keys.filter((key) => !queued.has(key)) }
+    const keys = await sampleKeys(connection, mapping.old, count)
+    if (keys.length === 0) return { compared: 0, differing: [] }
+    const differences = await differencesOf(connection, pair, keys)
+    const differing = differences.map(({ key }) => keyText(key))
+    const queued = await waiting(connection, definition.id, differing)
+    return { compared: keys.length, differing: differing.filter((key) => !queued.has(key)) }
   })
 }
 
+/** Keys of rows here and there in a table. */
+export async function sampleKeys(on: Sql, side: Side, count: number): Promise<readonly Key[]> {
+  const size = await on.query<{ rows: number }>(
+    'select greatest(reltuples, 0)::float8 as rows from pg_class where oid = to_regclass($1)',
+    [side.table],
+  )
+  const rows = size.rows[0]?.rows ?? 0
+  // Whole pages are read, so a large table is not scanned; somewhat more than wanted, for they fill unevenly.
+  const share = rows <= 10 * count ? 100 : Math.min(100, (300 * count) / rows)
+  const { rows: found } = await on.query<{ key: Key }>(
+    `select ${keyArray(side.keys)} as key from ${side.table} tablesample system (${share})
+     where ${side.where === undefined ? 'true' : `(${side.where})`} order by random() limit ${count}`,
+  )
+  return found.map(({ key }) => key)
+}
+
 /** Those of the keys that wait for repair: that they differ is known. */
-async function waiting(
-  on: Connection,
+export async function waiting(
+  on: Sql,
   migration: string,
   keys: readonly string[],
 ): Promise<ReadonlySet<string>> {
