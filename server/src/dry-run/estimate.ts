@@ -29,14 +29,14 @@ const CATALOG_MS = 5
 const TELLING_MS = 3
 const FIXED_MS = 2
 
-const within = (ms: number, factor: number, basis: Estimate['basis']): Estimate => ({
+const within = (ms: number, faster: number, slower: number, basis: Estimate['basis']): Estimate => ({
   ms: Math.round(ms),
-  lowMs: Math.floor(ms / factor),
-  highMs: Math.ceil(ms * factor),
+  lowMs: Math.floor(ms / faster),
+  highMs: Math.ceil(ms * slower),
   basis,
 })
 
-export const measuredInTarget = (ms: number): Estimate => within(ms, 1.5, 'measured in the target')
+export const measuredInTarget = (ms: number): Estimate => within(ms, 1.5, 1.5, 'measured in the target')
 
 /** @param tables those that the statement works on, as they are in the target */
 export function estimateOf(
@@ -58,15 +58,18 @@ export function estimateOf(
     const perRow = (measured.ms - FIXED_MS) * larger * measured.slowdown
     // Sorting takes more than in proportion.
     const sorting = work === 'index build' ? Math.log2(1000 * larger) / Math.log2(1000) : 1
-    return within(FIXED_MS + perRow * sorting, certainty(larger), 'measured on a sample')
+    return within(FIXED_MS + perRow * sorting, ...certainty(larger), 'measured on a sample')
   }
   const seconds = work === 'rows' ? rows / ROWS_PER_SECOND : bytes / BYTES_PER_SECOND[work]
-  return within(CATALOG_MS + seconds * 1000, 4, 'assumed rates')
+  return within(CATALOG_MS + seconds * 1000, 4, 4, 'assumed rates')
 }
 
-/** The smaller the part that was measured, the less is known. */
-function certainty(larger: number): number {
-  if (larger <= 2) return 1.5
-  if (larger <= 20) return 2
-  return larger <= 500 ? 3 : 4
+/**
+ * How much faster and slower it may go. The smaller the part that was measured, the less is known; and what does not
+ * fit into memory any more, as the sample did, goes slower rather than faster.
+ */
+function certainty(larger: number): readonly [faster: number, slower: number] {
+  if (larger <= 2) return [1.5, 1.5]
+  if (larger <= 20) return [2, 3]
+  return larger <= 500 ? [3, 6] : [4, 8]
 }

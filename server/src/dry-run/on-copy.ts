@@ -77,7 +77,7 @@ export async function onCopy(
     there = undone && (await run('expand', sql.expand, false))
   }
   let copy: RehearsedCopy | undefined
-  if (there && sampled !== undefined) {
+  if (there && sampled !== undefined && definition.copy !== undefined) {
     stage('copying the sampled rows from old to new')
     copy = await rehearseCopy(scratch.target, definition, sql)
   }
