@@ -1,34 +1,16 @@
 import type { MigrationDefinition, MigrationSql } from '@switchback/migrations-registry'
-import type { CatalogDifference } from '../catalog/compare-catalogs.ts'
 import { readCatalog } from '../catalog/read-catalog.ts'
 import { appliedStatements } from '../execution/ddl-records.ts'
-import { type Holder, holdersNow } from '../execution/holders.ts'
+import { holdersNow } from '../execution/holders.ts'
 import { parseSql } from '../execution/sql-statements.ts'
 import type { Target } from '../execution/target.ts'
-import { planFile, type StatementPlan } from '../plan/statement-plan.ts'
-import type { Estimate } from './estimate.ts'
+import { planFile } from '../plan/statement-plan.ts'
 import { onCopy } from './on-copy.ts'
 import type { Ran } from './ran.ts'
 import { type InTargetLimits, rehearseInTarget } from './rehearse.ts'
 import { onScratchCopy, readRoles } from './scratch.ts'
 import { factsBetween, sampleTraffic, type TableFacts, versionOf } from './target-facts.ts'
-import { told } from './told.ts'
-
-export interface DryStatement extends StatementPlan {
-  /** Whether the locks were seen, or are those that PostgreSQL's manual tells of. */
-  readonly seen: boolean
-  readonly rewrites: readonly string[]
-  readonly scans: readonly string[]
-  /** What it changed in the catalog. */
-  readonly changes: readonly CatalogDifference[]
-  /** Milliseconds that it would take with its locks in hand. */
-  readonly estimateMs: number
-  /** The same, with how sure that is. */
-  readonly estimate: Estimate
-  /** Sessions that it would have to wait for at this moment. */
-  readonly inTheWay: readonly Holder[]
-  readonly error?: string
-}
+import { type DryStatement, told } from './told.ts'
 
 export interface DryRun extends Omit<Ran, 'statements' | 'version'> {
   readonly id: string

@@ -1,10 +1,26 @@
+import type { CatalogDifference } from '../catalog/compare-catalogs.ts'
 import { type Holder, inTheWayOf } from '../execution/holders.ts'
 import { blocks, holdsUpTraffic, strongest } from '../lint/locks.ts'
-import type { PlannedLock } from '../plan/statement-plan.ts'
-import type { DryStatement } from './dry-run.ts'
-import { estimateOf, type Measured, measuredInTarget } from './estimate.ts'
+import type { PlannedLock, StatementPlan } from '../plan/statement-plan.ts'
+import { type Estimate, estimateOf, type Measured, measuredInTarget } from './estimate.ts'
 import type { RanStatement } from './ran.ts'
 import type { TableFacts } from './target-facts.ts'
+
+export interface DryStatement extends StatementPlan {
+  /** Whether the locks were seen, or are those that PostgreSQL's manual tells of. */
+  readonly seen: boolean
+  readonly rewrites: readonly string[]
+  readonly scans: readonly string[]
+  /** What it changed in the catalog. */
+  readonly changes: readonly CatalogDifference[]
+  /** Milliseconds that it would take with its locks in hand. */
+  readonly estimateMs: number
+  /** The same, with how sure that is. */
+  readonly estimate: Estimate
+  /** Sessions that it would have to wait for at this moment. */
+  readonly inTheWay: readonly Holder[]
+  readonly error?: string
+}
 
 /** What is told of a statement: what it did where it ran, and what that means for the target. */
 export function told(
