@@ -132,6 +132,21 @@ test.each([
   expect((await execution.run('rollback', change)).detail).toMatchObject({ verified: false, left })
 })
 
+test('privileges and comments that others change are listed, and hold up nobody; an owner does', async () => {
+  await database.pool.query(
+    `do $$ begin create role ledger_reader; exception when duplicate_object or unique_violation then null; end $$`,
+  )
+  await execution.run('expand', order('one', 'alter table users add column bio text', ''))
+  await database.pool.query(`grant select on users to ledger_reader; comment on column users.name is 'x'`)
+  expect(await drift()).toEqual([
+    'comment of public.users.name unexpected',
+    'privileges of public.users unexpected',
+  ])
+  expect(await drift('alter table users add column more int')).toEqual([])
+  await database.pool.query('alter table users owner to ledger_reader')
+  expect(await drift('alter table users add column more int')).toEqual(['owner of public.users unexpected'])
+})
+
 test('what is under way is no drift, and the expectation survives a try that failed', async () => {
   const halfWay = order(
     'half-way',
