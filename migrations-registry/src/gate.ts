@@ -6,6 +6,7 @@ import { isLive, stragglerOf } from './fleet.ts'
 import type { Phase, WorkKind } from './phases.ts'
 import { atLeast } from './phases.ts'
 import { usedPaths } from './routing.ts'
+import { sentence } from './sentence.ts'
 import type { MigrationState, Millis } from './state.ts'
 import type { NextStep } from './steps.ts'
 import { nextStep, routingAfter } from './steps.ts'
@@ -124,7 +125,7 @@ function ownBlockers(
     add(
       'latched',
       id,
-      `Latched after a revert: ${state.latch.reason}.`,
+      `Latched after a revert: ${sentence(state.latch.reason)}`,
       `switchback rearm ${id}`,
       state.latch.at,
     )
