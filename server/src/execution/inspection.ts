@@ -30,6 +30,7 @@ export interface Inspection {
   assert(statement: string, timeoutMs: number): Promise<boolean>
   /** Compares a sample of the rows of old with new. */
   compareSample(definition: MigrationDefinition, rows: number): Promise<SampleCompared>
+  /** @param tables none: the whole database */
   read(tables: readonly string[]): Promise<TargetReading>
 }
 
@@ -108,11 +109,12 @@ export async function waiting(
 }
 
 const READ = `
-  with tables as (select unnest(array[to_regclass($1), to_regclass($2)]) as oid)
+  with tables as (select to_regclass(name) as oid from unnest($1::text[]) as names (name))
   select
-    (select count(distinct a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid
+    (select count(*) from pg_stat_activity a
      where a.datname = current_database() and a.wait_event_type = 'Lock'
-       and l.relation in (select oid from tables)) as "lockWaits",
+       and (cardinality($1) = 0 or exists (
+         select from pg_locks l where l.pid = a.pid and l.relation in (select oid from tables)))) as "lockWaits",
     coalesce((select max(extract(epoch from clock_timestamp() - xact_start) * 1000)::float8 from pg_stat_activity
      where datname = current_database() and application_name <> 'switchback'
        and backend_type = 'client backend'), 0) as "longTransactionMs",
@@ -123,19 +125,19 @@ const READ = `
 const STATEMENTS = `
   select coalesce(sum(calls), 0)::float8 as calls, coalesce(sum(total_exec_time), 0)::float8 as ms
   from pg_stat_statements
-  where dbid = (select oid from pg_database where datname = current_database()) and query ~* $1`
+  where dbid = (select oid from pg_database where datname = current_database())
+    and ($1 = '' or query ~* $1)`
 
 const READ_TIMEOUT_MS = 3000
 
 function readTarget(target: Target, tables: readonly string[]): Promise<TargetReading> {
   return readOnly(target, READ_TIMEOUT_MS, async (on) => {
-    const [first = '', second = first] = tables
     const { rows } = await on.query<{
       lockWaits: number
       longTransactionMs: number
       replicationLagMs: number | null
       hasStatements: boolean
-    }>(READ, [quoteTable(first), quoteTable(second)])
+    }>(READ, [tables.map(quoteTable)])
     const [row] = rows
     if (row === undefined) throw new Error('the target gave no reading')
     const { hasStatements, replicationLagMs, ...rest } = row
@@ -150,6 +152,8 @@ function readTarget(target: Target, tables: readonly string[]): Promise<TargetRe
 async function readStatements(on: Connection, tables: readonly string[]) {
   // As words: a statement names a table with its schema or without, quoted or not.
   const names = tables.map((table) => (table.split('.').at(-1) ?? table).replace(/[^\w]/g, '.'))
-  const { rows } = await on.query<{ calls: number; ms: number }>(STATEMENTS, [`\\m(${names.join('|')})\\M`])
+  const { rows } = await on.query<{ calls: number; ms: number }>(STATEMENTS, [
+    names.length === 0 ? '' : `\\m(${names.join('|')})\\M`,
+  ])
   return rows[0]
 }

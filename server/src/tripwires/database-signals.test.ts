@@ -170,6 +170,31 @@ test.each([
   expect(quick !== undefined && 'value' in quick ? quick.value : Number.NaN).toBeLessThan(200)
 })
 
+test('a migration without paths is told of the whole database', async () => {
+  const reading = createDatabaseSignals({
+    clock: Date.now,
+    databasesOf: () => [{ target: 'main', tables: [], inspection: createInspection(targetOf('main')) }],
+  })
+  const holder = await pool('main').connect()
+  const waiter = await pool('main').connect()
+  let waiting: Promise<unknown> = Promise.resolve()
+  try {
+    await pool('main').query('create table if not exists public.other (id int)')
+    await holder.query('begin; lock table public.other')
+    waiting = waiter.query('insert into public.other values (0)')
+    await waitFor(async () => {
+      const found = await latest(reading, 'lock-waits')
+      return found !== undefined && 'value' in found && found.value === 1
+    })
+    expect(await latest(reading, 'slow-queries')).toMatchObject({ value: expect.any(Number) })
+  } finally {
+    await holder.query('rollback')
+    await waiting
+    holder.release()
+    waiter.release()
+  }
+})
+
 test('a standby that replays no more lags, and catches up when it goes on', async () => {
   const reading = signals()
   const lag = async (): Promise<number> => {
