@@ -7,6 +7,7 @@ import type { Phase, WorkKind } from './phases.ts'
 import { atLeast } from './phases.ts'
 import { usedPaths } from './routing.ts'
 import { type Asker, isOwn } from './second-person.ts'
+import { sentence } from './sentence.ts'
 import type { MigrationState, Millis } from './state.ts'
 import type { NextStep } from './steps.ts'
 import { nextStep, routingAfter } from './steps.ts'
@@ -127,7 +128,7 @@ function ownBlockers(
     add(
       'latched',
       id,
-      `Latched after a revert: ${state.latch.reason}.`,
+      `Latched after a revert: ${sentence(state.latch.reason)}`,
       `switchback rearm ${id}`,
       state.latch.at,
     )

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { MigrationDefinition } from '@switchback/migrations-registry'
+import { type MigrationDefinition, tablesOf } from '@switchback/migrations-registry'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../db/clock.ts'
 import { createDb, quoteIdent } from '../db/db.ts'
@@ -11,7 +11,9 @@ import { parseS3, s3Store } from '../execution/s3-store.ts'
 import type { Target } from '../execution/target.ts'
 import type { ThrottlePorts } from '../execution/throttle-signals.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
+import type { InspectedDatabase } from '../tripwires/database-signals.ts'
 import { pairExecutionOn } from '../two-targets/pair-execution.ts'
+import { compareSampleFar } from '../two-targets/sample-far.ts'
 import type { ServerLog } from './server-log.ts'
 
 /** Name of the target that the bundled PostgreSQL stands in for as long as none is configured. */
@@ -20,8 +22,10 @@ const SANDBOX = 'main'
 export interface Targets {
   /** @throws where no connection is configured for a target of the migration, saying which variable to set */
   executionFor(definition: MigrationDefinition): Execution
-  /** Looks at the database of old. @throws as `executionFor` */
+  /** Looks at what a migration is about; assertions are made in the database of old. @throws as `executionFor` */
   inspectionFor(definition: MigrationDefinition): Inspection
+  /** The databases of both paths, which may be one. @throws as `executionFor` */
+  databasesOf(definition: MigrationDefinition): readonly InspectedDatabase[]
   close(): Promise<void>
 }
 
@@ -59,7 +63,25 @@ export async function openTargets(
   }
 
   return {
-    inspectionFor: ({ target }) => createInspection(targetOf(target)),
+    inspectionFor: ({ target, copy }) => {
+      const old = targetOf(target)
+      if (copy?.toTarget === undefined) return createInspection(old)
+      const pair = { old, new: targetOf(copy.toTarget) }
+      return {
+        ...createInspection(old),
+        compareSample: (definition, rows) => compareSampleFar(pair, definition, rows),
+      }
+    },
+    databasesOf: (definition) => {
+      const { target, copy } = definition
+      const inspect = (name: string, tables: readonly string[]) => ({
+        target: name,
+        tables,
+        inspection: createInspection(targetOf(name)),
+      })
+      if (copy?.toTarget === undefined) return [inspect(target, tablesOf(definition))]
+      return [inspect(target, [copy.from]), inspect(copy.toTarget, [copy.to])]
+    },
     executionFor: ({ target, copy }) => {
       const name = copy?.toTarget === undefined ? target : `${target} ${copy.toTarget}`
       const existing = executions.get(name)

@@ -25,6 +25,7 @@ import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
 import { askSns } from '../receivers/ask-sns.ts'
 import { createReceivers } from '../receivers/receivers.ts'
+import { createRetention } from '../retention/retention.ts'
 import { createFailures } from '../review/failures.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import { loadSecretKey } from '../secrets/secret-key.ts'
@@ -51,6 +52,7 @@ export interface RunningServer {
 const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
 const FAILURES_MS = 10_000
+const RETENTION_MS = 3_600_000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
 /** A fleet that comes back knocks all at once; the system may allow less. */
@@ -151,6 +153,15 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
             onFault: (error) => log.warn({ err: error }, 'Alertmanager could not be asked'),
           })
     shutdown.add('reconciliation', async () => reconciliation?.stop())
+    const retention = createRetention({
+      db,
+      clock,
+      retention: config.retention,
+      intervalMs: RETENTION_MS,
+      onPruned: (removed) => log.info({ removed }, 'old records were removed'),
+      onFault: (error) => log.warn({ err: error }, 'old records could not be removed; trying again'),
+    })
+    shutdown.add('retention', () => retention.stop())
     const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
     const receivers = createReceivers(askSns)
     const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
@@ -251,6 +262,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     notifier.start()
     reconciliation?.start()
     failures.start()
+    retention.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

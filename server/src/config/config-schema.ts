@@ -80,6 +80,14 @@ export const configSchema = z.object({
       'Whether checks of migrations may run programs on this machine. Whoever registers migrations can then run what they like with the rights of the server.',
     ),
   ...signOnShape,
+  ALERTS_KEEP_DAYS: number('days', 0, 36_500)
+    .default(90)
+    .describe(
+      'How long alerts and ended breaches of tripwires are kept, in days after they last came; 0 keeps them for good. What an incident rests on stays.',
+    ),
+  NOTICES_KEEP_DAYS: number('days', 0, 36_500)
+    .default(90)
+    .describe('How long notices that were sent or given up are kept, in days; 0 keeps them for good.'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -13,6 +13,7 @@ test('an empty environment is enough', () => {
       heartbeatMs: 5000,
       leaseMs: 15_000,
       pollMs: 1000,
+      retention: { alertsDays: 90, noticesDays: 90 },
       checkCommands: false,
       logLevel: 'info',
       notifyHttpHosts: [],

@@ -23,6 +23,8 @@ export interface Config {
   readonly heartbeatMs: number
   readonly leaseMs: number
   readonly pollMs: number
+  /** How long records are kept, in days; 0: for good. */
+  readonly retention: { readonly alertsDays: number; readonly noticesDays: number }
   /** Whether checks may run programs. */
   readonly checkCommands: boolean
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
@@ -83,6 +85,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     heartbeatMs: data.HEARTBEAT_MS,
     leaseMs: data.LEASE_MS,
     pollMs: data.POLL_MS,
+    retention: { alertsDays: data.ALERTS_KEEP_DAYS, noticesDays: data.NOTICES_KEEP_DAYS },
     checkCommands: data.SWITCHBACK_CHECK_COMMANDS === 'on',
     logLevel: data.LOG_LEVEL,
     alertmanagerLookMs: data.ALERTMANAGER_LOOK_MS,

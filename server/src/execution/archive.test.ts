@@ -198,12 +198,42 @@ test.each([
   [
     'a function that names it',
     'create function f(int) returns text language plpgsql as $$ begin return (select bio from users where id = $1); end $$',
-    'function f(integer) speaks of bio, tags of users',
+    'function f(integer) uses bio, tags of users in its body',
+  ],
+  [
+    'a function whose body is SQL, by the catalog',
+    'create function f() returns text begin atomic select max(bio) from users; end',
+    'function f() depends on bio, tags of users',
+  ],
+  [
+    'a function of text in SQL',
+    "create function f() returns void language sql as 'update public.users set bio = null'",
+    'function f() uses bio, tags of users in its body',
+  ],
+  [
+    'a variable of the type of the column',
+    'create function f() returns void language plpgsql as $$ declare x users.bio%type; begin end $$',
+    'function f() uses bio, tags of users in its body',
+  ],
+  [
+    'an assignment',
+    'create function f() returns text language plpgsql as $$ declare x text; begin x := (select u.bio from users u limit 1); return x; end $$',
+    'function f() uses bio, tags of users in its body',
+  ],
+  [
+    'a function that takes all columns',
+    'create function f() returns void language plpgsql as $$ declare r record; begin select * into r from users; end $$',
+    'function f() may use bio, tags of users: it takes all columns',
+  ],
+  [
+    'text that is put together',
+    "create function f() returns void language plpgsql as $$ begin execute 'update users set bio = null'; end $$",
+    'function f() may use bio, tags of users: it runs text that it puts together',
   ],
   [
     'the function of a trigger',
     "create function audit() returns trigger language plpgsql as $$ begin new.bio = ''; return new; end $$; create trigger t before insert on users for each row execute function audit()",
-    'function audit() speaks of bio',
+    'function audit() uses bio',
   ],
   [
     'a foreign key',
@@ -221,6 +251,16 @@ test.each([
   expect(await columns()).toContain('bio')
 })
 
+test('a function that only mentions what goes, or means another of the same name, holds up nothing', async () => {
+  await pool.query(`create schema other; create table other.users (bio text);
+    create function f() returns int language plpgsql as $$
+      begin -- formerly: select bio from users
+        raise notice 'bio of users'; return (select count(*) from other.users where bio is null); end $$;
+    create function g() returns text language sql as 'select name /* not bio */ from users'`)
+  await execution.run('contract', order(DROP))
+  expect(await columns()).not.toContain('bio')
+})
+
 test('a table that goes blocks where a publication or a foreign key would lose it; dropped first, it goes', async () => {
   await pool.query(`create publication p for table users, profiles;
     create function count_users() returns int language sql as 'select count(*)::int from users'`)
@@ -228,7 +268,7 @@ test('a table that goes blocks where a publication or a foreign key would lose i
     .run('contract', order('drop table users'))
     .catch((error: Error) => error.message)
   expect(failed).toContain('publication of table users in publication p')
-  expect(failed).toContain('function count_users() speaks of table users')
+  expect(failed).toContain('function count_users() uses table users')
   const unaffected = definitionSchema.parse({
     ...{ id: 'profiles', title: 'x' },
     contract: { unaffected: ['count_users()'] },

@@ -42,6 +42,7 @@ import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
 import { createApp } from './create-app.ts'
+import type { DriftRoutesDeps } from './drift-routes.ts'
 import type { FailedRowRoutesDeps } from './failed-row-routes.ts'
 
 /** A whole server side of the API on a store, for tests; as main wires it, without target and sockets. */
@@ -84,6 +85,8 @@ export interface TestApiOptions {
   /** Rows that a backfill left out. */
   readonly failedRows?: FailedRowRoutesDeps['failedRows']
   readonly onDead?: (alert: string) => void
+  /** The database work of targets. */
+  readonly schemaOf?: DriftRoutesDeps['schemaOf']
 }
 
 export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
@@ -171,7 +174,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     works: (migration) => worksOf(db, migration),
     failedRows: options.failedRows ?? (async () => []),
-    schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
+    schemaOf: options.schemaOf ?? (() => ({ schema: async () => [], acceptSchema: async () => undefined })),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,

@@ -351,9 +351,17 @@ async function tellIncidents(
       'reverted-further',
       `Went back further, to ${to.phase} (epoch ${to.epoch}).`,
     )
+  } else if (asked.type === 'work-done' && asked.kind === 'rollback') {
+    await tx.noteIncident(incident, at, 'rolled-back', rolledBackText(asked.detail ?? {}))
   } else if (asked.type === 'rearm') {
     await tx.noteIncident(incident, at, 'rearmed', `Re-armed by ${actor.name}: ${asked.reason}`)
   }
+}
+
+function rolledBackText({ verified, left }: Readonly<Record<string, unknown>>): string {
+  if (verified === true) return 'The schema is as it was before expand.'
+  if (!Array.isArray(left)) return 'rollback.sql has run.'
+  return `rollback.sql has run, and the schema is not as it was before expand: ${left.join('; ')}.`
 }
 
 const isDoneWithoutPaths = ({ definition, state }: StoredMigration): boolean =>
