@@ -1,7 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import { addAlertCommands } from './alert-commands.ts'
-import { RefusedError, UnreachableError, UsageError } from './client.ts'
+import { RefusedError, UndecidedError, UnreachableError, UsageError } from './client.ts'
 import { addCopyCommands } from './copy-commands.ts'
+import { addCanIDeploy } from './deploy-command.ts'
 import { addDrift } from './drift-command.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
@@ -45,6 +46,8 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     .version(deps.version)
     .showHelpAfterError('(see --help)')
     .addHelpText('after', HELP)
+    // `--version` of a command is its own.
+    .enablePositionalOptions()
   program.exitOverride().configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
   program
     .command('serve')
@@ -60,6 +63,9 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     })
   addMigrationCommands(program, terminal)
   addCopyCommands(program, terminal)
+  addCanIDeploy(program, terminal, (exit) => {
+    code = exit
+  })
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
   addAlertCommands(program, terminal)
@@ -91,7 +97,7 @@ function explain(error: unknown, terminal: Terminal, json: boolean): number {
   if (error instanceof RefusedError) {
     if (json) terminal.out(`${JSON.stringify({ error: error.problem }, undefined, 2)}\n`)
     else terminal.err(`${problemText(error.problem, paint)}\n`)
-    return EXIT.refused
+    return error instanceof UndecidedError ? EXIT.usage : EXIT.refused
   }
   if (error instanceof UnreachableError || error instanceof UsageError) {
     const problem = { title: error.message, code: error instanceof UsageError ? 'usage' : 'unreachable' }
