@@ -15,6 +15,7 @@ import { addRecordCommands } from './record-commands.ts'
 import { addReviewCommands } from './review-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
+import { addVerify } from './verify-command.ts'
 
 export interface CliDeps {
   readonly terminal: Terminal
@@ -62,6 +63,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
       code = await deps.worker()
     })
   addMigrationCommands(program, terminal)
+  addVerify(program, terminal)
   addCopyCommands(program, terminal)
   addCanIDeploy(program, terminal, (exit) => {
     code = exit
