@@ -8,6 +8,7 @@ import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
 import { addMigrationCommands, addValidate, InvalidFoldersError } from './migration-commands.ts'
+import { addNew } from './new-command.ts'
 import { addNotifyCommands } from './notify-commands.ts'
 import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
@@ -73,6 +74,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addAlertCommands(program, terminal)
   addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
+  addNew(program, terminal)
   addValidate(program, terminal)
   addDrift(program, terminal, (exit) => {
     code = exit
