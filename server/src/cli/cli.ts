@@ -3,6 +3,7 @@ import { addAlertCommands } from './alert-commands.ts'
 import { RefusedError, UndecidedError, UnreachableError, UsageError } from './client.ts'
 import { addCopyCommands } from './copy-commands.ts'
 import { addCanIDeploy } from './deploy-command.ts'
+import { addDoctor } from './doctor-command.ts'
 import { addDrift } from './drift-command.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
@@ -75,6 +76,9 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
   addNew(program, terminal)
+  addDoctor(program, terminal, (exit) => {
+    code = exit
+  })
   addValidate(program, terminal)
   addDrift(program, terminal, (exit) => {
     code = exit
