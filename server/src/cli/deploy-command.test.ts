@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { testStore } from '@switchback/test/support'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { registrationOf, testApi } from '../http/test-api.ts'
-import { runCli } from './cli.ts'
+import { runForTests } from './run-for-tests.ts'
 
 const store = await testStore()
 const api = testApi(store.db)
@@ -27,32 +27,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-async function canIDeploy(
-  args: readonly string[],
-  given: { input?: string; token?: string; url?: string } = {},
-) {
-  let out = ''
-  let err = ''
-  const code = await runCli(['can-i-deploy', ...args], {
-    version: '0',
-    serve: async () => 0,
-    worker: async () => 0,
-    terminal: {
-      out: (text) => {
-        out += text
-      },
-      err: (text) => {
-        err += text
-      },
-      isTty: false,
-      env: { SWITCHBACK_URL: given.url ?? url, SWITCHBACK_TOKEN: given.token ?? token },
-      now: Date.now,
-      fetch,
-      input: async () => given.input ?? '',
-    },
+const canIDeploy = (args: readonly string[], given: { input?: string; token?: string; url?: string } = {}) =>
+  runForTests(['can-i-deploy', ...args], {
+    env: { SWITCHBACK_URL: given.url ?? url, SWITCHBACK_TOKEN: given.token ?? token },
+    input: async () => given.input ?? '',
   })
-  return { code, out, err }
-}
 const manifest = (handlers: readonly string[], more: object = {}) =>
   JSON.stringify({ migrations: { profiles: { handlers, fenced: true } }, ...more })
 

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, redisServer, type TestDatabase, testDatabase, testStore } from '@switchback/test/support'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Check, checksOf } from '../doctor/check.ts'
+import { type Check, checksOf, faultText } from '../doctor/check.ts'
 import { commonChecks } from '../doctor/check-database.ts'
 import { nodeCheck } from '../doctor/check-machine.ts'
 import { testApi } from '../http/test-api.ts'
-import { runCli } from './cli.ts'
+import { runForTests } from './run-for-tests.ts'
 
 const redis = await redisServer()
 const store = await testStore()
@@ -45,25 +45,11 @@ async function doctor(
   env: Record<string, string | undefined>,
   given: { args?: string[]; now?: () => number } = {},
 ) {
-  let out = ''
-  const code = await runCli(['doctor', ...(given.args ?? ['--json'])], {
-    version: '0',
-    serve: async () => 0,
-    worker: async () => 0,
-    terminal: {
-      out: (text) => {
-        out += text
-      },
-      err: (text) => {
-        out += text
-      },
-      isTty: false,
-      env: { PORT: String(port), SWITCHBACK_DATA: folder, ...env },
-      now: given.now ?? Date.now,
-      fetch,
-    },
+  const { code, out, err } = await runForTests(['doctor', ...(given.args ?? ['--json'])], {
+    env: { PORT: String(port), SWITCHBACK_DATA: folder, ...env },
+    now: given.now ?? Date.now,
   })
-  return { code, out }
+  return { code, out: out + err }
 }
 /** Outcomes by area and name, and the checks themselves. */
 async function examined(env: Record<string, string | undefined>, now?: () => number) {
@@ -105,6 +91,14 @@ test('a person reads one line each, what to do below it, and a sum', async () =>
   )
   expect(out).toContain('      what to do: Set TARGET_<NAME>_URL')
   expect(out).toMatch(/\d+ ok, \d+ to look at, 1 failed\n$/)
+})
+
+test.each([
+  ['a URL', 'postgres://u:p%40ss@h/d', 'no way to postgres://u:p%40ss@h/d', 'no way to …'],
+  ['a password, as it is', 'postgres://u:p%40ss@h/d', 'p@ss is wrong', '… is wrong'],
+  ['a password, encoded', 'postgres://u:p%40ss@h/d', 'p%40ss is wrong', '… is wrong'],
+])('what a fault says is told without the secrets in it: %s', (_, secret, message, told) => {
+  expect(faultText(new Error(message), secret)).toBe(told)
 })
 
 test('wrong settings are told together, without their values', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestDatabase, testDatabase } from '@switchback/test/support'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { loadMigrationFolder } from '../migrations-folder/load-migration-folder.ts'
-import { runCli } from './cli.ts'
+import { runForTests } from './run-for-tests.ts'
 
 let database: TestDatabase
 let folder = ''
@@ -23,28 +23,7 @@ beforeEach(async () => {
   return () => rm(folder, { recursive: true })
 })
 
-async function switchback(...args: string[]) {
-  let out = ''
-  let err = ''
-  const code = await runCli(args, {
-    version: '0',
-    serve: async () => 0,
-    worker: async () => 0,
-    terminal: {
-      out: (text) => {
-        out += text
-      },
-      err: (text) => {
-        err += text
-      },
-      isTty: false,
-      env: {},
-      now: () => Date.UTC(2026, 10, 28),
-      fetch,
-    },
-  })
-  return { code, out, err }
-}
+const switchback = (...args: string[]) => runForTests(args, { now: () => Date.UTC(2026, 10, 28) })
 const make = (...args: string[]) => switchback('new', ...args, '--in', folder)
 const profiles = ['user-profiles', '--from', 'users', '--to', 'user_profiles']
 const written = async (id = 'user-profiles') => {

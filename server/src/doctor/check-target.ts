@@ -1,3 +1,4 @@
+import { targetVariable } from '../config/target-variable.ts'
 import type { Queryable } from '../db/db.ts'
 import { type Check, type Checks, checksOf } from './check.ts'
 import { type DatabaseLook, lookAtDatabase, skewCheck } from './check-database.ts'
@@ -49,7 +50,7 @@ export function checkTarget(
   storeSkewMs: number | undefined,
 ): Promise<DatabaseLook> {
   const is = checksOf(`target ${name}`)
-  const variable = `TARGET_${name.toUpperCase().replaceAll('-', '_')}_URL`
+  const variable = targetVariable(name)
   return lookAtDatabase(is, url, { variable, connections: CONNECTIONS, clock }, async (on) =>
     judge(is, await read(on)),
   ).then((look) =>

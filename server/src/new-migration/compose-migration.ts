@@ -1,3 +1,4 @@
+import { targetVariable } from '../config/target-variable.ts'
 import { DEFAULT_VERSION, lintSql } from '../lint/lint.ts'
 import { loadParser } from '../lint/script.ts'
 import { identifier, type MappedColumn, tableName } from './mapped-columns.ts'
@@ -103,7 +104,7 @@ function yamlOf({ id, title, target, apps, copy }: NewMigration): string {
   const lines = [
     `id: ${id}`,
     `title: ${scalar(title)}`,
-    `target: ${target} # connection from TARGET_${target.toUpperCase().replaceAll('-', '_')}_URL`,
+    `target: ${target} # connection from ${targetVariable(target)}`,
     `apps: [${apps.map(scalar).join(', ')}] # every instance of these must have handlers`,
   ]
   if (copy === undefined) return `${lines.join('\n')}\n`
