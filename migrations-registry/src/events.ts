@@ -69,6 +69,7 @@ export type MigrationEvent =
       readonly oldCurrent?: boolean
     }
   | { readonly type: 'restore' }
+  | { readonly type: 'verify' }
   | { readonly type: 'rearm' }
   | { readonly type: 'fence-passed'; readonly epoch: number }
   | {

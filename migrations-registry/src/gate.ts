@@ -1,8 +1,8 @@
 import { conflictsWith } from './compatibility.ts'
-import { toldRouting } from './config.ts'
 import type { MigrationDefinition } from './definition.ts'
 import type { InstanceFacts } from './fleet.ts'
 import { isLive, stragglerOf } from './fleet.ts'
+import { missingAtGate } from './handlers.ts'
 import type { Phase, WorkKind } from './phases.ts'
 import { atLeast } from './phases.ts'
 import { usedPaths } from './routing.ts'
@@ -260,13 +260,12 @@ function fleetBlockers(
   facts: GateFacts,
 ): Blocker[] {
   const routing = routingAfter(definition, state, next)
-  const needed = usedPaths(toldRouting(definition, routing))
   const blockers: Blocker[] = []
   for (const instance of facts.instances) {
     const named = definition.apps.includes(instance.app)
     if (instance.handlers.length === 0 && !named) continue
     const straggler = stragglerOf(instance, facts.now)
-    const missing = straggler.halted ? [] : needed.filter((path) => !instance.handlers.includes(path))
+    const missing = straggler.halted ? [] : missingAtGate(definition, routing, instance)
     const forget = `switchback instances forget ${instance.id} once it is certain that it is gone`
     if (missing.length > 0) {
       blockers.push({

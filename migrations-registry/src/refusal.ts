@@ -12,6 +12,8 @@ export const REFUSAL_CODES = [
   'already-latched',
   'stale-work',
   'no-work-to-retry',
+  'work-under-way',
+  'verification-not-open',
   'flags-incompatible',
   'no-rollback-sql',
   'approval-not-open',

@@ -2,6 +2,7 @@ import type { Conflict } from './compatibility.ts'
 import { conflictsWith } from './compatibility.ts'
 import { enter, retryFailedWork, startWork } from './enter.ts'
 import type { Effect, MigrationEvent, Transition, TransitionContext } from './events.ts'
+import { atLeast } from './phases.ts'
 import { refuse } from './refusal.ts'
 import { continueRevert, revert } from './revert.ts'
 import { routingOf } from './routing.ts'
@@ -55,6 +56,8 @@ export function transition(
         )
       }
       return changed(startWork(state, 'restore'), { type: 'wake-engine' })
+    case 'verify':
+      return verifyAgain(state)
     case 'fence-passed':
       return changed(passed(state, event.epoch))
     case 'rearm':
@@ -64,6 +67,30 @@ export function transition(
     default:
       return finishWork(state, event, context)
   }
+}
+
+/**
+ * Compares every row once more. Only where writes reach both paths and old leads: what differs is copied from the
+ * leader, and a comparison that takes old for right would take from new what it alone has.
+ */
+function verifyAgain(state: MigrationState): Transition {
+  const { phase, work } = state
+  if (phase !== 'shadow' && phase !== 'ramp') {
+    return refuse(
+      'verification-not-open',
+      `Both paths are compared in shadow and ramp, where old leads and both are written; the migration stands at ${phase}.`,
+      atLeast(phase, 'ramp')
+        ? 'A revert from retired compares them by itself before old is served again.'
+        : 'Advance: the verification of shadow begins by itself.',
+    )
+  }
+  if (state.paused) {
+    return refuse('verification-not-open', 'The migration is paused.', 'Resume it first.')
+  }
+  if (work !== undefined && (work.status === 'pending' || work.status === 'running')) {
+    return refuse('work-under-way', `${work.kind} is ${work.status}.`, 'Wait for its end, then ask again.')
+  }
+  return changed(startWork(state, 'verify'), { type: 'wake-engine' })
 }
 
 const changed = (state: MigrationState, ...effects: Effect[]): Transition => ({

@@ -20,6 +20,7 @@ export {
   runtimeOptionsOf,
   type UntypedOptions,
 } from './routing/create-migration.ts'
+export { type Described, type DescribedOptions, describeHandlers } from './routing/describe-handlers.ts'
 export { type MigrationKey, MigrationRuntime, type RuntimeOptions } from './routing/migration-runtime.ts'
 export { OpenTransaction, type RoutedTransaction, runTransaction } from './routing/routed-transaction.ts'
 export type { RouterEnv, SecondaryFailure } from './routing/router-env.ts'

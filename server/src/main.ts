@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { runCli } from './cli/cli.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -17,12 +18,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await runCli(process.argv.slice(2), {
   terminal: {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
+    out: (line) => process.stdout.write(line),
+    err: (line) => process.stderr.write(line),
     isTty: process.stdout.isTTY === true,
     env: process.env,
     now: Date.now,
     fetch,
+    input: () => text(process.stdin),
   },
   version,
   // Loaded when asked for: a command that only talks to a server should answer at once.

@@ -71,10 +71,10 @@ describe('YAML', () => {
     .map((each) => ({ ...each, value: parse(each.text) as Record<string, unknown> }))
   const ofMigrations = yaml.filter(({ value }) => Object.keys(value).every((key) => known.includes(key)))
 
-  it('is of migrations, but for the annotation that Prometheus is given', () => {
+  it('is of migrations, but for the annotation that Prometheus is given, and a pipeline', () => {
     expect(
       yaml.filter((each) => !ofMigrations.includes(each)).map(({ value }) => Object.keys(value)),
-    ).toEqual([['annotations']])
+    ).toEqual([['annotations'], ['name', 'on', 'concurrency', 'jobs']])
   })
 
   it.each(ofMigrations)('of $name is what a migration may say', ({ value }) => {

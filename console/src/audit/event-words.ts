@@ -49,6 +49,7 @@ const WORDS: Readonly<Record<string, (detail: Detail) => string>> = {
   'migration.reverted': (detail) => `Reverted ${moved(detail)}${because(detail.command?.cause?.reason)}`,
   'migration.reverted-further': (detail) => `Reverted further ${moved(detail)}`,
   'migration.restore-asked': () => 'Restore asked for',
+  'migration.verification-asked': () => 'Verification asked for',
   'migration.rearmed': ({ command }) => `Re-armed${because(command?.reason)}`,
   'work.started': ({ command }) => `${command?.kind ?? 'work'} started`,
   'work.committing': ({ command }) => `${command?.kind ?? 'work'} drops what goes`,

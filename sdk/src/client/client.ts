@@ -1,4 +1,9 @@
-import type { Evaluation, EvaluationContext, Position } from '@switchback/migrations-registry'
+import type {
+  Evaluation,
+  EvaluationContext,
+  HandlerManifest,
+  Position,
+} from '@switchback/migrations-registry'
 import type { Migration, MigrationOptions } from '../routing/create-migration.ts'
 import type { RoutedTransaction } from '../routing/routed-transaction.ts'
 import type { TransactionPort } from '../transaction/transaction-port.ts'
@@ -86,6 +91,11 @@ export interface Switchback {
   /** The measurements of this instance in the text format of Prometheus. */
   metrics(): string
   status(): Status
+  /**
+   * What this version can do: the handlers of the migrations declared so far, for `switchback can-i-deploy
+   * --handlers`. A build that has no server to connect to uses `describeHandlers`.
+   */
+  manifest(): HandlerManifest
   /** Waits for what is in flight, sends the last measurements, says goodbye. May be called again. */
   close(): Promise<void>
 }

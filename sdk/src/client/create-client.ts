@@ -4,6 +4,7 @@ import { settlesWithin } from '../clock.ts'
 import { SwitchbackError } from '../error.ts'
 import type { Link } from '../link/link.ts'
 import { createMigration, runtimeOptionsOf, type UntypedOptions } from '../routing/create-migration.ts'
+import { manifestOf } from '../routing/describe-handlers.ts'
 import { MigrationRuntime } from '../routing/migration-runtime.ts'
 import { runTransaction } from '../routing/routed-transaction.ts'
 import type { RouterEnv } from '../routing/router-env.ts'
@@ -226,6 +227,8 @@ export async function createClient(settings: Settings, parts: ClientParts): Prom
         olderStates: state.refusals,
       },
     }),
+    manifest: () =>
+      manifestOf(settings, new Map([...runtimes.values()].map(({ id, options }) => [id, options]))),
     close: () => {
       closing ??= close()
       return closing

@@ -22,6 +22,13 @@ export interface RuntimeOptions {
   readonly onSecondaryError: ((failure: SecondaryFailure) => void) | undefined
 }
 
+/** Whether every write of a migration goes through the fence where the server has one. */
+export const isFenced = ({
+  transaction,
+  independent,
+}: Pick<RuntimeOptions, 'transaction' | 'independent'>): boolean =>
+  transaction !== undefined || independent !== undefined
+
 /** One migration on this instance: its handlers, what it does now, and what it has in flight. */
 export class MigrationRuntime {
   readonly id: string
@@ -59,9 +66,8 @@ export class MigrationRuntime {
     return pathsOf(this.options.handlers)
   }
 
-  /** Whether every write of this migration goes through the fence where the server has one. */
   get fenced(): boolean {
-    return this.options.transaction !== undefined || this.options.independent !== undefined
+    return isFenced(this.options)
   }
 
   /** Operations that begin from now on follow this configuration. An older epoch than the held is ignored (I6). */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { testStore } from '@switchback/test/support'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { registrationOf, type TestApi, testApi } from '../http/test-api.ts'
-import { runCli } from './cli.ts'
+import { runForTests } from './run-for-tests.ts'
 
 const store = await testStore()
 const FAILED = [
@@ -38,28 +38,8 @@ afterAll(async () => {
   await store.drop()
 })
 
-async function switchback(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = ''
-  let err = ''
-  const code = await runCli(args, {
-    version: '0',
-    serve: async () => 0,
-    worker: async () => 0,
-    terminal: {
-      out: (text) => {
-        out += text
-      },
-      err: (text) => {
-        err += text
-      },
-      isTty: false,
-      env: { SWITCHBACK_URL: url, SWITCHBACK_TOKEN: admin },
-      now: Date.now,
-      fetch,
-    },
-  })
-  return { code, out, err }
-}
+const switchback = (...args: string[]) =>
+  runForTests(args, { env: { SWITCHBACK_URL: url, SWITCHBACK_TOKEN: admin } })
 
 /** The output of a command that has to succeed. */
 async function output(...args: string[]): Promise<string> {

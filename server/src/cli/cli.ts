@@ -1,12 +1,15 @@
 import { Command, CommanderError } from 'commander'
 import { addAlertCommands } from './alert-commands.ts'
-import { RefusedError, UnreachableError, UsageError } from './client.ts'
+import { RefusedError, UndecidedError, UnreachableError, UsageError } from './client.ts'
 import { addCopyCommands } from './copy-commands.ts'
+import { addCanIDeploy } from './deploy-command.ts'
+import { addDoctor } from './doctor-command.ts'
 import { addDrift } from './drift-command.ts'
 import { addDryRun } from './dry-run-command.ts'
 import { addFleetCommands } from './fleet-commands.ts'
 import { addLint } from './lint-command.ts'
 import { addMigrationCommands, addValidate, InvalidFoldersError } from './migration-commands.ts'
+import { addNew } from './new-command.ts'
 import { addNotifyCommands } from './notify-commands.ts'
 import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
@@ -15,6 +18,7 @@ import { addReviewCommands } from './review-commands.ts'
 import { addSessionCommands } from './session-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
+import { addVerify } from './verify-command.ts'
 
 export interface CliDeps {
   readonly terminal: Terminal
@@ -46,6 +50,8 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     .version(deps.version)
     .showHelpAfterError('(see --help)')
     .addHelpText('after', HELP)
+    // `--version` of a command is its own.
+    .enablePositionalOptions()
   program.exitOverride().configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
   program
     .command('serve')
@@ -60,13 +66,21 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
       code = await deps.worker()
     })
   addMigrationCommands(program, terminal)
+  addVerify(program, terminal)
   addCopyCommands(program, terminal)
+  addCanIDeploy(program, terminal, (exit) => {
+    code = exit
+  })
   addFleetCommands(program, terminal)
   addRecordCommands(program, terminal)
   addAlertCommands(program, terminal)
   addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
   addSessionCommands(program, terminal)
+  addNew(program, terminal)
+  addDoctor(program, terminal, (exit) => {
+    code = exit
+  })
   addValidate(program, terminal)
   addDrift(program, terminal, (exit) => {
     code = exit
@@ -93,7 +107,7 @@ function explain(error: unknown, terminal: Terminal, json: boolean): number {
   if (error instanceof RefusedError) {
     if (json) terminal.out(`${JSON.stringify({ error: error.problem }, undefined, 2)}\n`)
     else terminal.err(`${problemText(error.problem, paint)}\n`)
-    return EXIT.refused
+    return error instanceof UndecidedError ? EXIT.usage : EXIT.refused
   }
   if (error instanceof UnreachableError || error instanceof UsageError) {
     const problem = { title: error.message, code: error instanceof UsageError ? 'usage' : 'unreachable' }

@@ -22,6 +22,9 @@ export class RefusedError extends Error {
   }
 }
 
+/** The server said no to the question itself: that is no answer to it. */
+export class UndecidedError extends RefusedError {}
+
 /** Nothing that speaks for Switchback answered. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError'

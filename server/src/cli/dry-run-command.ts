@@ -1,6 +1,7 @@
 import { formatDuration } from '@switchback/migrations-registry'
 import { type Command, InvalidArgumentError } from 'commander'
 import { differenceText } from '../catalog/compare-catalogs.ts'
+import { targetVariable } from '../config/target-variable.ts'
 import { type DryRun, dryRun } from '../dry-run/dry-run.ts'
 import type { DryStatement } from '../dry-run/told.ts'
 import { createTarget } from '../execution/target.ts'
@@ -71,7 +72,7 @@ function parseBudget(text: string): number {
 }
 
 function urlOf(target: string, { env }: Terminal): string {
-  const variable = `TARGET_${target.toUpperCase().replaceAll('-', '_')}_URL`
+  const variable = targetVariable(target)
   const url = env[variable]
   if (url === undefined || url === '')
     throw new UsageError(`say which database: --target URL, or set ${variable}`)

@@ -18,6 +18,8 @@ export interface FollowOptions {
   readonly pollMs: number
 }
 
+/** How often a command that waits looks where things stand. */
+export const POLL_MS = 250
 /** A server that is started anew answers again within this time. */
 const PATIENCE_MS = 60_000
 

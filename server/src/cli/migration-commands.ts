@@ -2,14 +2,12 @@ import { READ_VARIANTS, WRITE_VARIANTS } from '@switchback/migrations-registry'
 import { type Command, Option } from 'commander'
 import { loadMigrationFolders } from '../migrations-folder/load-migration-folder.ts'
 import { RefusedError, UsageError } from './client.ts'
-import { follow } from './follow.ts'
+import { follow, POLL_MS } from './follow.ts'
 import { problemLines } from './problem-text.ts'
 import { migrationPath, parseCount, parseShare, type Remote, remote } from './remote.ts'
 import { flagsText, gateText, migrationsText, phaseText, statusText } from './status-text.ts'
 import type { Terminal } from './terminal.ts'
 import type { MigrationView } from './views.ts'
-
-const POLL_MS = 250
 
 /** One line about where a migration stands now. */
 const standing = (view: MigrationView): string => {

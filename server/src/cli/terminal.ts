@@ -10,6 +10,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly now: () => number
   readonly fetch: typeof fetch
+  /** All that is written to the command, for options that take `-`. */
+  readonly input?: () => Promise<string>
 }
 
 export type Paint = ReturnType<typeof pico.createColors>

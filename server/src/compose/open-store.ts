@@ -1,13 +1,10 @@
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Config } from '../config/config.ts'
 import { createDb, type Db } from '../db/db.ts'
 import { migrateStore } from '../db/migrate.ts'
-import { STORE_SCHEMA } from '../db/store-schema.ts'
+import { STORE_MIGRATIONS, STORE_SCHEMA } from '../db/store-schema.ts'
 import { type BundledPostgres, startBundledPostgres } from '../postgres/bundled-postgres.ts'
 import type { ServerLog } from './server-log.ts'
-
-const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url))
 
 export interface OpenStore {
   readonly db: Db
@@ -37,7 +34,7 @@ export async function openStore(config: Config, log: ServerLog): Promise<OpenSto
     await bundled?.stop()
   }
   try {
-    const { applied } = await migrateStore(db, MIGRATIONS)
+    const { applied } = await migrateStore(db, STORE_MIGRATIONS)
     if (applied.length > 0) log.info({ applied }, 'the store was brought to its schema')
   } catch (error) {
     await close()

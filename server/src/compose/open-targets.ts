@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type MigrationDefinition, tablesOf } from '@switchback/migrations-registry'
 import type { Config } from '../config/config.ts'
+import { targetVariable } from '../config/target-variable.ts'
 import type { Clock } from '../db/clock.ts'
 import { createDb, quoteIdent } from '../db/db.ts'
 import { executionOn, openTarget } from '../execution/execution.ts'
@@ -54,7 +55,7 @@ export async function openTargets(
     if (existing !== undefined) return existing
     const url = urls[name]
     if (url === undefined) {
-      const variable = `TARGET_${name.toUpperCase().replaceAll('-', '_')}_URL`
+      const variable = targetVariable(name)
       throw new Error(`no connection for the target "${name}": set ${variable} and start the server again`)
     }
     const target = openTarget({ url, log })

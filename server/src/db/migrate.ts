@@ -19,6 +19,8 @@ interface AppliedRow {
   readonly breaking: boolean
 }
 
+const APPLIED = 'select number, name, checksum, breaking from schema_migrations order by number'
+
 /**
  * Brings the store to the schema of this server, all or nothing, one server at a time. A store that a newer
  * server has changed in a way that this one cannot serve is refused, so that a rollback of the service never
@@ -42,14 +44,33 @@ export async function migrateStore(
          applied_at timestamptz not null default clock_timestamp()
        )`,
     )
-    const { rows } = await tx.query<AppliedRow>(
-      'select number, name, checksum, breaking from schema_migrations order by number',
-    )
+    const { rows } = await tx.query<AppliedRow>(APPLIED)
     const open = judge(files, rows)
     for (const file of open) await apply(tx, file)
     const version = Math.max(0, ...rows.map((row) => row.number), ...files.map((file) => file.number))
     return { version, applied: open.map((file) => file.name) }
   })
+}
+
+/**
+ * What `migrateStore` would do, without doing it. Version 0 and every file where there is no store yet.
+ *
+ * @throws StoreError as `migrateStore` would
+ */
+export async function inspectStore(
+  on: Queryable,
+  folder: string,
+  schema: string = STORE_SCHEMA,
+): Promise<{ readonly version: number; readonly open: readonly string[] }> {
+  const files = await readMigrationFiles(folder)
+  const table = `${quoteIdent(schema)}.schema_migrations`
+  const { rows: there } = await on.query('select 1 where to_regclass($1) is not null', [table])
+  const rows =
+    there.length === 0
+      ? []
+      : (await on.query<AppliedRow>(APPLIED.replace('schema_migrations', () => table))).rows
+  const open = judge(files, rows).map((file) => file.name)
+  return { version: Math.max(0, ...rows.map((row) => row.number)), open }
 }
 
 /** Compares what was applied with what is here; returns what is left to apply. */

@@ -25,7 +25,10 @@ export async function saveProgress(
     `insert into works (migration, kind, epoch, status, progress, started_at, updated_at)
      values ($1, $2, $3, 'running', $4, $5, $5)
      on conflict (migration, kind, epoch) do update
-       set status = 'running', progress = excluded.progress, updated_at = excluded.updated_at, error = null, ended_at = null`,
+       set status = 'running', progress = excluded.progress, updated_at = excluded.updated_at, error = null,
+         -- Asked for once more after it had ended.
+         started_at = case when works.ended_at is null then works.started_at else excluded.started_at end,
+         ended_at = null`,
     [work.migration, work.kind, work.epoch, progress, new Date(at)],
   )
 }

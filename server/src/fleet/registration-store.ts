@@ -2,6 +2,7 @@ import type { MigrationDefinition, MigrationState, Registration } from '@switchb
 import type { Db, Queryable } from '../db/db.ts'
 import type { FleetRefusal } from './fleet-port.ts'
 import { judgeRegistration, type MigrationStanding, PREVIOUS, type StoredInstance } from './registration.ts'
+import { rememberVersions } from './version-store.ts'
 
 /** `again`: another server took the same new id on at the same moment; to be judged once more. */
 export type Registered =
@@ -38,6 +39,7 @@ export function storeRegistrations(
     await renew(tx, known, options)
     const written = accepted.filter(({ instance }) => stored.has(instance) || added.has(instance))
     await upsertPositions(tx, written, new Set(standings.map(({ id }) => id)))
+    await rememberVersions(tx, registrations)
     return registrations.map(({ instance }, i): Registered => {
       const refusal = refusals[i]
       if (refusal !== undefined) return { kind: 'refused', refusal }

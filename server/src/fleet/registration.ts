@@ -1,5 +1,5 @@
-import type { MigrationDefinition, MigrationState, Path, Registration } from '@switchback/migrations-registry'
-import { currentRouting, PROTOCOL, toldRouting, usedPaths } from '@switchback/migrations-registry'
+import type { MigrationDefinition, MigrationState, Registration } from '@switchback/migrations-registry'
+import { missingAtRegistration, PROTOCOL, refusedText } from '@switchback/migrations-registry'
 import type { FleetRefusal } from './fleet-port.ts'
 
 /** Where a migration stands, as far as taking on an instance must know it. */
@@ -84,29 +84,20 @@ export function judgeRegistration(
   }
   for (const standing of standings) {
     const { id, state } = standing
-    const declared = registration.migrations[id]
     const position = registration.positions[id]
     if (position !== undefined && position.applied > state.epoch) {
       return futureEpoch(id, position.applied, state.epoch)
     }
-    const missing = missingHandlers(registration, standing)
+    const { app, version } = registration
+    const handlers = registration.migrations[id]?.handlers
+    const missing = missingAtRegistration(standing, state, { app, handlers })
     if (missing.length === 0) continue
+    const message = refusedText(id, state.phase, missing, { app, version, handlers })
     return {
       code: 'missing-handlers',
-      message: `${id} is at ${state.phase}, which needs handlers for ${missing.join(' and ')}; ${registration.app} ${registration.version} has ${declared?.handlers.join(' and ') || 'none'}. Deploy a version that has them.`,
+      message: `${message} Deploy a version that has them.`,
       retryable: false,
     }
   }
   return undefined
-}
-
-function missingHandlers(registration: Registration, standing: MigrationStanding): readonly Path[] {
-  const { id, apps, state } = standing
-  const declared = registration.migrations[id]
-  if (declared === undefined && !apps.includes(registration.app)) return []
-  const needed = usedPaths(toldRouting(standing, currentRouting(id, state)))
-  // A version from before the migration was thought of does what old does, without a handler for it. Were it
-  // refused, registering a migration would take down the application that it is for.
-  if (declared === undefined && needed.every((path) => path === 'old')) return []
-  return needed.filter((path) => declared?.handlers.includes(path) !== true)
 }

@@ -2,6 +2,7 @@ import type { AlertRoutesDeps } from '../alerts/alert-routes.ts'
 import { alertRoutes } from '../alerts/alert-routes.ts'
 import type { Audit } from '../audit/audit.ts'
 import { auditRoutes } from '../audit/audit-routes.ts'
+import { deploymentRoutes } from '../deployments/deployment-routes.ts'
 import type { FlagRoutesDeps } from '../flags/flag-routes.ts'
 import { flagRoutes } from '../flags/flag-routes.ts'
 import { ofrepRoutes } from '../flags/ofrep-routes.ts'
@@ -60,6 +61,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...flagRoutes(deps),
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),
+  ...deploymentRoutes(deps),
   ...alertRoutes(deps),
   ...sourceRoutes(deps),
   ...incidentRoutes(deps),

@@ -128,6 +128,13 @@ export function commandRoutes({
       command: () => ({ type: 'restore' }),
     }),
     command({
+      name: 'verify',
+      summary: 'Compares every row of both paths once more',
+      description:
+        'In shadow and ramp, where both are written and old leads. What differs is copied from old; the gate waits for the result, which is in the works and in the audit log.',
+      command: () => ({ type: 'verify' }),
+    }),
+    command({
       name: 'flags',
       summary: 'Sets read and write apart from the phase; null gives back to it',
       body: z

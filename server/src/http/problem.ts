@@ -53,6 +53,8 @@ const KINDS = {
   'already-latched': refused('The migration is latched'),
   'stale-work': refused('The work belongs to a passed epoch'),
   'no-work-to-retry': refused('There is no work to retry'),
+  'work-under-way': refused('Work is under way'),
+  'verification-not-open': refused('Verification is not open'),
   'flags-incompatible': refused('The flags are not allowed now'),
   'no-rollback-sql': refused('There is no rollback.sql'),
   'approval-not-open': refused('Approval is not open'),

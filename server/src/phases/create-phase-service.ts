@@ -72,6 +72,7 @@ const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
   revert: 'migration.reverted',
   'continue-revert': 'migration.reverted-further',
   restore: 'migration.restore-asked',
+  verify: 'migration.verification-asked',
   rearm: 'migration.rearmed',
   'retry-work': 'work.retried',
   'fence-passed': 'fence.passed',

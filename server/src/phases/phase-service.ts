@@ -65,6 +65,7 @@ export type Command =
     }
   | { readonly type: 'continue-revert' }
   | { readonly type: 'restore' }
+  | { readonly type: 'verify' }
   | { readonly type: 'rearm'; readonly reason: string }
   | { readonly type: 'retry-work' }
   /** From the engine. */
