@@ -132,7 +132,7 @@ describe('the gate', () => {
     const strict = { ...definition, contract: { ...definition.contract, approvals: 1 } }
     const state = must(standingAt('retired'), { type: 'approve', by: 'ann' })
     const blockers = (by?: string) =>
-      judgeGate(strict, state, { ...facts, ...(by === undefined ? {} : { by }) }).blockers
+      judgeGate(strict, state, { ...facts, ...(by === undefined ? {} : { asker: { by } }) }).blockers
     expect(blockers('ann').map(({ code, message }) => [code, message])).toEqual([
       ['approvals-missing', '1 of 1 approvals are missing; that of ann, who asks, does not count.'],
     ])
