@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { afterRevertSchema, checkSchema } from './check-schema.ts'
+import { rangesSchema } from './ranges-schema.ts'
 import { throttleSchema } from './throttle.ts'
 import { timingSchema } from './timing.ts'
 import { toleranceSchema } from './tolerance-schema.ts'
@@ -67,6 +68,7 @@ export const copySchema = z
         'The backfill stops when more than this share of the rows cannot be copied, and more than 10',
       ),
     throttle: throttleSchema.prefault({}),
+    ranges: rangesSchema.optional(),
   })
   .refine(({ compare = {}, columns }) => Object.keys(compare).every((name) => name in columns), {
     path: ['compare'],

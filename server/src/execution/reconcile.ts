@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { RangesProgress } from '../phases/phase-service.ts'
 import { type Difference, differencesOf, differencesWithin, keyOfBoth, type Pair } from './compare.ts'
 import { isDataError, messageOf } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
@@ -8,7 +9,7 @@ import type { Mapping } from './mapping.ts'
 import {
   addToDigest,
   createPassRecord,
-  EVERYTHING,
+  firstPass,
   type KeptRange,
   type PassRecord,
   type PassState,
@@ -17,6 +18,7 @@ import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
 import type { ReverseMapping } from './reverse-mapping.ts'
+import { JOIN_BY_HASH, type Sides, type Slice, sidesOf, slicesOf } from './slices.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import type { Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
@@ -51,6 +53,7 @@ interface Sample {
 }
 
 const METHOD = 'merge join by chunks of keys, both tables in one snapshot each'
+const BY_HASH = 'hash join by slices of keys, both tables in one snapshot each'
 const CHUNK = 10_000
 const SAMPLE = 1_000
 /** Keys repaired in one transaction: each is a lock in shared memory, and a writer that waits. */
@@ -83,23 +86,25 @@ export async function reconcile(
   const kept = await record.read()
   const sample = kept === undefined ? await firstLook(deps, order, pair, progress) : undefined
   const estimated = await countBoth(deps, order, pair)
-  let state = kept ?? EVERYTHING
+  let state = kept ?? firstPass(await slicesOf(deps.target, mapping))
+  const sides = await sidesOf(deps.target, mapping)
   for (;;) {
     const { pass } = state
     progress.stage(
       pass === 1 ? 'comparing' : `comparing, pass ${pass}`,
       pass === 1 ? Math.max(estimated.old, estimated.new) : state.ranges.length * CHUNK,
     )
-    progress.advance(pass === 1 ? state.chunks * CHUNK : 0)
+    progress.advance(pass === 1 ? rowsBefore(state) : 0)
+    progress.ranges(rangesOf(state))
     if (sample !== undefined) progress.detail({ sample })
-    state = await onePass({ deps, order, pair, progress, record }, state)
+    state = await onePass({ deps, order, pair, progress, record, sides }, state)
     const repairedNow = state.standing > state.left
     if (!repairedNow || pass === MAX_PASSES) {
       const rows = await countBoth(deps, order, pair)
       await record.forget()
       return {
         ...{
-          method: METHOD,
+          method: methodOf(state),
           compared: Math.max(rows.old, rows.new),
           rows,
           chunks: state.chunks,
@@ -156,11 +161,37 @@ interface Run {
   readonly pair: Pair
   readonly progress: Progress
   readonly record: PassRecord
+  readonly sides: (slice: Slice) => Sides
 }
 
 interface Settled {
   readonly standing: Difference[]
   readonly left: { key: string; error: string }[]
+}
+
+const EVERY_KEY = { after: undefined, upTo: undefined }
+const WHOLE: Slice = { name: '', rows: 0 }
+
+const sliceOf = ({ slices }: PassState, { slice = 0 }: KeptRange): Slice => slices?.[slice] ?? WHOLE
+
+const methodOf = ({ slices = [] }: PassState): string =>
+  slices.some(({ hashed }) => hashed !== undefined) ? BY_HASH : METHOD
+
+/** About how many rows were compared before a crash. */
+const rowsBefore = ({ slices = [], chunks }: PassState): number =>
+  slices.some(({ hashed }) => hashed !== undefined) ? chunks * (slices[0]?.rows ?? 0) : chunks * CHUNK
+
+/** How far the pass is, slice by slice; nothing where there is but one. */
+function rangesOf({ slices = [], ranges }: PassState): RangesProgress | undefined {
+  if (slices.length < 2) return undefined
+  const open = new Set(ranges.map(({ slice = 0 }) => slice))
+  const [next] = ranges
+  const now = next === undefined ? undefined : slices[next.slice ?? 0]
+  return {
+    all: slices.length,
+    done: slices.length - open.size,
+    active: now === undefined ? [] : [{ name: now.name, total: now.rows }],
+  }
 }
 
 async function onePass(run: Run, from: PassState): Promise<PassState> {
@@ -172,16 +203,21 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
     const [first, ...rest] = state.ranges
     if (first === undefined) return state
     await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
+    const slice = sliceOf(state, first)
+    const sides = run.sides(slice)
     const range = await persistently(deps, order.signal, () =>
       target.cancellable(order.signal, async (connection) => {
+        if (slice.hashed !== undefined) {
+          await connection.query(JOIN_BY_HASH)
+          return { upTo: undefined, found: await differencesWithin(connection, pair, EVERY_KEY, sides) }
+        }
         // What a pass looks at again is a chunk already; the rest is cut into chunks on the way.
-        const upTo = first.upTo ?? (await keyOfBoth(connection, pair.mapping, first.after, CHUNK))
-        const bounds = { after: first.after, upTo }
-        return { ...bounds, found: await differencesWithin(connection, pair, bounds) }
+        const upTo = first.upTo ?? (await keyOfBoth(connection, sides, first.after, CHUNK))
+        return { upTo, found: await differencesWithin(connection, pair, { after: first.after, upTo }, sides) }
       }),
     )
-    const { found, ...bounds } = range
-    const chunk = { ...(bounds.after && { after: bounds.after }), ...(bounds.upTo && { upTo: bounds.upTo }) }
+    const { found, upTo } = range
+    const chunk = { ...first, ...(upTo === undefined ? {} : { upTo }) }
     const settled: Settled = { standing: [], left: [] }
     if (found.length > 0) {
       // Written down first: after a crash in the middle of the repair the next pass still looks here again.
@@ -196,8 +232,16 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
       }
     }
     const ended = chunk.upTo === undefined || first.upTo !== undefined
-    state = after(state, chunk, ended ? rest : [{ after: bounds.upTo as Key }, ...rest], settled)
-    progress.advance(CHUNK)
+    state = after(
+      state,
+      chunk,
+      ended
+        ? rest
+        : [{ ...(first.slice === undefined ? {} : { slice: first.slice }), after: upTo as Key }, ...rest],
+      settled,
+    )
+    progress.advance(slice.hashed === undefined ? CHUNK : slice.rows)
+    progress.ranges(rangesOf(state))
     if (found.length > 0 || clock() - saved > SAVE_EVERY_MS) {
       await record.write(state)
       saved = clock()
@@ -214,6 +258,7 @@ function after(
   const mismatches = standing.map(({ key, ...difference }) => ({ key: keyText(key), ...difference }))
   const faults = left.filter(({ key }) => !state.faults.some((fault) => fault.key === key))
   return {
+    ...(state.slices === undefined ? {} : { slices: state.slices }),
     pass: state.pass,
     ranges,
     dirty: standing.length === 0 ? state.dirty : [...state.dirty, chunk],

@@ -6,6 +6,7 @@ import { countRows, type Key, keyAt } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { backoff, pause } from './pause.ts'
 import type { Progress } from './progress.ts'
+import { hashedSlices, JOIN_BY_HASH, sidesOf } from './slices.ts'
 import type { Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
 
@@ -32,6 +33,9 @@ export async function sweep(
   progress: Progress,
 ): Promise<number> {
   progress.stage('sweeping', await countRows(deps.target, mapping.new))
+  const slices = await hashedSlices(deps.target, mapping)
+  const sides = await sidesOf(deps.target, mapping)
+  let slice = 0
   let after: Key | undefined
   let swept = 0
   let failures = 0
@@ -42,19 +46,25 @@ export async function sweep(
       const ended = await deps.target.cancellable(order.signal, async (connection) => {
         await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
         await connection.query(`set default_transaction_isolation = 'repeatable read'`)
+        if (slices !== undefined) await connection.query(JOIN_BY_HASH)
         for (;;) {
           await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
-          const upTo = await keyAt(connection, mapping.new, { after, upTo: undefined }, CHUNK)
+          const hashed = slices?.[slice]
+          const upTo =
+            slices === undefined
+              ? await keyAt(connection, mapping.new, { after, upTo: undefined }, CHUNK)
+              : undefined
           swept += await watched(
             deps.target,
             connection.pid,
             (reason) => progress.throttledBy(reason),
-            () => sweepChunk(connection, mapping, { after, upTo }),
+            () => sweepChunk(connection, mapping, { after, upTo }, hashed && sides(hashed)),
           )
           failures = 0
           failingSince = undefined
-          progress.advance(CHUNK)
-          if (upTo === undefined) return true
+          progress.advance(hashed?.rows ?? CHUNK)
+          slice += 1
+          if (slices === undefined ? upTo === undefined : slice >= slices.length) return true
           after = upTo
         }
       })

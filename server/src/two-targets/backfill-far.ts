@@ -31,7 +31,7 @@ async function copyRange(
           [range.id, range.upTo],
         )
         if (claimed.rows.length === 0) return undefined
-        const texts = await readOld(old, mapping, within(mapping.old, numbers), values)
+        const texts = await readOld(old, mapping, within(range.side, numbers), values, range.side.table)
         const rows = texts[0]?.length ?? 0
         const changed = await writeNew(on, mapping, texts)
         await on.query(

@@ -21,6 +21,7 @@ export function readOld(
   mapping: Mapping,
   scope: string,
   params: readonly unknown[],
+  table = mapping.old.table,
 ): Promise<Texts> {
   const { old, columns } = mapping
   const values = [
@@ -29,7 +30,7 @@ export function readOld(
   ]
   return textsOf(
     on,
-    `select ${values.map((value, i) => `${value} as t${i}`).join(', ')} from ${old.table}
+    `select ${values.map((value, i) => `${value} as t${i}`).join(', ')} from ${table}
      where ${scope} order by ${orderBy(old)} for no key update of ${old.table.split('.').at(-1)}`,
     params,
     values.length,
