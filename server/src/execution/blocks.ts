@@ -38,7 +38,7 @@ export async function tablesByBlocks(on: Sql, { old }: Mapping): Promise<readonl
      )
      select format('%I.%I', n.nspname, c.relname) as table, c.relname as name, c.relkind as kind,
             (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as blocks,
-            greatest(c.reltuples, 0)::float8 as rows, pg_relation_filenode(c.oid)::float8 as filenode
+            greatest(c.reltuples, 0)::float8 as rows, pg_relation_filenode(c.oid)::bigint as filenode
      from family f join pg_class c on c.oid = f.oid join pg_namespace n on n.oid = c.relnamespace
      where c.relkind <> 'p' order by c.relname, c.oid`,
     [old.table],
@@ -56,7 +56,7 @@ export async function tablesByBlocks(on: Sql, { old }: Mapping): Promise<readonl
 /** @throws TableRewritten where the rows of a part are elsewhere now */
 export async function requireSameBlocks(on: Sql, { table, filenode }: Blocks): Promise<void> {
   const { rows } = await on.query<{ filenode: number | null }>(
-    'select pg_relation_filenode(to_regclass($1))::float8 as filenode',
+    'select pg_relation_filenode(to_regclass($1))::bigint as filenode',
     [table],
   )
   if (rows[0]?.filenode !== filenode) throw new TableRewritten(table)

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import { afterBlocks, beforeBlock, requireSameBlocks } from './blocks.ts'
 import type { OpenRange } from './copy-chunk.ts'
 import { ExecutionError, WorkStopped } from './execution-error.ts'
-import { countRows, type Key, keyAt, keyText, lastKey, type Side, within } from './keyset.ts'
+import { countRows, type Key, keyAt, keyText, lastKey, type Range, type Side, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { planWalk } from './plan-walk.ts'
 import { inTransaction, type Sql, type Target } from './target.ts'
 import { rangedValue } from './value-ranges.ts'
 import { type Part, sideOf } from './walk.ts'
+import { LAST_HASH, nextHash } from './written-since.ts'
 
 /** Where a copy reads, and where it writes and keeps its checkpoints; one database or two. */
 export interface Places {
@@ -80,8 +81,20 @@ export async function forgetCopy({ target }: Places, migration: string): Promise
   await target.query('delete from switchback.copies where migration = $1', [migration])
 }
 
+/** Each slice reads the whole table. */
+const MOST_SLICES = 64
+
+/** In how many statements rows are copied that are had by the hash of their keys. */
+async function countSlices(on: Sql, side: Side, size: number): Promise<number> {
+  const { rows } = await on.query<{ count: number }>(
+    `select count(*) as count from ${side.table} where ${within(side, {})}`,
+  )
+  return Math.min(MOST_SLICES, Math.max(1, Math.ceil((rows[0]?.count ?? 0) / size)))
+}
+
 /** The greatest place of a part that is to be handed out; undefined where it has no rows. */
-const upperOf = async ({ source }: Places, side: Side, { blocks }: Part): Promise<Key | undefined> => {
+const upperOf = async ({ source }: Places, side: Side, { blocks, since }: Part): Promise<Key | undefined> => {
+  if (since !== undefined) return LAST_HASH
   if (blocks === undefined) return lastKey(source, side)
   return blocks.count === 0 ? undefined : beforeBlock(blocks.count)
 }
@@ -108,6 +121,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
     upTo: row.up_to_key,
   })
   let at = positionOf(copy)
+  let slices: Promise<number> | undefined
   let turn: Promise<unknown> = Promise.resolve()
 
   async function handOut(size: number, worker: string): Promise<OpenRange | undefined> {
@@ -122,10 +136,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
       const { after, upper } = at
       if (part.blocks !== undefined) await requireSameBlocks(source, part.blocks)
       // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
-      const upTo =
-        part.blocks !== undefined
-          ? afterBlocks(part, after, size)
-          : ((await keyAt(source, sideAt(at.part), { after, upTo: upper }, size)) ?? upper)
+      const upTo = (await endOfNext(part, { after, upTo: upper }, size)) ?? upper
       const { rows } = await target.query<CheckpointRow>(
         `with moved as (
            update switchback.copies set frontier = $3
@@ -140,6 +151,14 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
       at = row === undefined ? await positionNow() : { ...at, after: upTo }
       if (row !== undefined) return rangeOf(row)
     }
+  }
+
+  async function endOfNext(part: Part, range: Range, size: number): Promise<Key | undefined> {
+    const side = sideAt(at.part)
+    if (part.blocks !== undefined) return afterBlocks(part, range.after, size)
+    if (part.since === undefined) return keyAt(source, side, range, size)
+    slices ??= countSlices(source, side, mapping.copy.chunk.max)
+    return nextHash(range.after, await slices)
   }
 
   async function nextPart(): Promise<void> {

@@ -4,7 +4,8 @@ import { keyOrder } from './key-order.ts'
 import { countRows } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { rangedValue, valueRanges } from './value-ranges.ts'
-import type { Part } from './walk.ts'
+import { isSteady, meanwhile, type Part } from './walk.ts'
+import { horizonNow } from './written-since.ts'
 
 /**
  * The parts that old is gone through in: the ranges of values that the definition asks for; else all of it in
@@ -13,10 +14,14 @@ import type { Part } from './walk.ts'
  */
 export async function planWalk({ source }: Places, mapping: Mapping): Promise<readonly Part[]> {
   const { ranges, from } = mapping.copy
+  // Before anything is bounded: what is written later is younger.
+  const since = await horizonNow(source)
   if (ranges !== undefined) {
-    return valueRanges(source, mapping, await rangedValue(source, mapping, ranges), ranges)
+    const parts = await valueRanges(source, mapping, await rangedValue(source, mapping, ranges), ranges)
+    return isSteady(mapping) || parts.length === 0 ? parts : [...parts, meanwhile(since)]
   }
   const order = await keyOrder(source, mapping.old)
   const tables = order.by === 'index' ? undefined : await tablesByBlocks(source, mapping)
-  return tables ?? [{ name: from, rows: await countRows(source, mapping.old) }]
+  if (tables !== undefined) return [...tables, meanwhile(since)]
+  return [{ name: from, rows: await countRows(source, mapping.old) }]
 }

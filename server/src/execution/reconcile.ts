@@ -18,7 +18,7 @@ import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
 import type { ReverseMapping } from './reverse-mapping.ts'
-import { JOIN_BY_HASH, type Sides, type Slice, sidesOf, slicesOf } from './slices.ts'
+import { isWhole, JOIN_BY_HASH, type Sides, type Slice, sidesOf, slicesOf } from './slices.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import type { Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
@@ -207,7 +207,7 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
     const sides = run.sides(slice)
     const range = await persistently(deps, order.signal, () =>
       target.cancellable(order.signal, async (connection) => {
-        if (slice.hashed !== undefined) {
+        if (isWhole(slice)) {
           await connection.query(JOIN_BY_HASH)
           return { upTo: undefined, found: await differencesWithin(connection, pair, EVERY_KEY, sides) }
         }
@@ -240,7 +240,7 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
         : [{ ...(first.slice === undefined ? {} : { slice: first.slice }), after: upTo as Key }, ...rest],
       settled,
     )
-    progress.advance(slice.hashed === undefined ? CHUNK : slice.rows)
+    progress.advance(isWhole(slice) ? slice.rows : CHUNK)
     progress.ranges(rangesOf(state))
     if (found.length > 0 || clock() - saved > SAVE_EVERY_MS) {
       await record.write(state)

@@ -5,7 +5,8 @@ import { countRows, type Side } from './keyset.ts'
 import { alike, type Mapping } from './mapping.ts'
 import type { Target } from './target.ts'
 import { cheapOrder, rangedValue, valueRanges } from './value-ranges.ts'
-import { type Part, sideWithin, type ValueOf } from './walk.ts'
+import { isSteady, meanwhile, type Part, sideWithin, type ValueOf } from './walk.ts'
+import { hashOf, horizonNow, writtenSince } from './written-since.ts'
 
 /** Keys of both tables that are compared apart from the others. Plain data: it is kept with the pass. */
 export interface Slice {
@@ -14,6 +15,8 @@ export interface Slice {
   readonly rows: number
   readonly values?: Part['values']
   readonly sorted?: Part['sorted']
+  /** Instead: keys of old that were written since this transaction; read whole, and joined by hash. */
+  readonly since?: string
   /** Those keys whose hash leaves `rest` by `of`, a power of two; read whole, and joined by hash. */
   readonly hashed?: { readonly rest: number; readonly of: number }
 }
@@ -66,11 +69,12 @@ async function slicesByValue(target: Target, mapping: Mapping): Promise<readonly
   if (ranges === undefined) return undefined
   const of = await valuesOf(target, mapping)
   if (of.new === undefined) return undefined
+  const since = await horizonNow(target)
   const parts = await valueRanges(target, mapping, of.old, ranges)
   const [bounded] = parts
   const sorted = await cheapOrder(target, mapping.new, of.new, parts)
   if (bounded === undefined || sorted === undefined || sorted !== bounded.sorted) return undefined
-  return parts
+  return isSteady(mapping) ? parts : [...parts, meanwhile(since)]
 }
 
 async function valuesOf(
@@ -98,7 +102,8 @@ export const JOIN_BY_HASH = `set enable_nestloop = off; set work_mem = '64MB'`
 export async function sidesOf(target: Target, mapping: Mapping): Promise<(slice: Slice) => Sides> {
   const whole: Sides = { old: mapping.old, new: mapping.new }
   const of = mapping.copy.ranges === undefined ? undefined : await valuesOf(target, mapping)
-  return ({ values, sorted, hashed }) => {
+  return ({ values, sorted, hashed, since }) => {
+    if (since !== undefined) return sidesSince(whole, since)
     if (hashed !== undefined)
       return { old: hashedSide(whole.old, hashed), new: hashedSide(whole.new, hashed) }
     if (values === undefined || of?.new === undefined) return whole
@@ -107,9 +112,17 @@ export async function sidesOf(target: Target, mapping: Mapping): Promise<(slice:
   }
 }
 
-/** The hash of a record goes by the equality of its parts: an integer and the same bigint have the same. */
 function hashedSide(side: Side, { rest, of }: NonNullable<Slice['hashed']>): Side {
   if (of === 1) return side
-  const mine = `(hash_record_extended(row(${side.keys.join(', ')}), 0) & ${of - 1}) = ${rest}`
+  const mine = `(${hashOf(side)} & ${of - 1}) = ${rest}`
   return { ...side, where: side.where === undefined ? mine : `(${side.where}) and ${mine}` }
 }
+
+function sidesSince({ old, new: side }: Sides, since: string): Sides {
+  const young = writtenSince(old, since)
+  const keys = `select ${old.keys.join(', ')} from ${old.table} where ${young.where}`
+  return { old: young, new: { ...side, where: `(${side.keys.join(', ')}) in (${keys})` } }
+}
+
+/** Whether a slice is compared by one statement. */
+export const isWhole = ({ hashed, since }: Slice): boolean => hashed !== undefined || since !== undefined

@@ -1,6 +1,7 @@
 import { quoteText } from '../db/db.ts'
 import type { Side } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
+import { byHash, writtenSince } from './written-since.ts'
 
 /** Values from `from` on and below `to`; without the one or the other, all on that side. */
 export interface ValueBounds {
@@ -26,6 +27,8 @@ export interface Part {
   readonly rows: number
   readonly blocks?: Blocks
   readonly values?: ValueBounds
+  /** Instead: rows of all of old that were written since this transaction, by the hash of their keys. */
+  readonly since?: string
   /** Whether the rows of a range of values come in the order of the value, or of the key alone. */
   readonly sorted?: 'by-value' | 'by-key'
 }
@@ -58,6 +61,13 @@ export function sideWithin(
   return { ...cut, keys: [`(${value.expression})`, ...side.keys], types: [value.type, ...side.types] }
 }
 
+/** The last part, where others are bounded by what a write may change. */
+export const meanwhile = (since: string): Part => ({ name: 'written meanwhile', rows: 0, since })
+
+/** Whether a write may change what ranges go by. */
+export const isSteady = ({ copy }: Mapping): boolean =>
+  Object.values(copy.key).some((key) => key.trim() === copy.ranges?.by.trim())
+
 /** The name by which the mapping's expressions may call the table of old. */
 const aliasOf = ({ old }: Mapping): string => old.table.split('.').at(-1) ?? old.table
 
@@ -72,5 +82,6 @@ export function sideOf(mapping: Mapping, part: Part, value: ValueOf | undefined)
       ...(old.where === undefined ? {} : { where: old.where }),
     }
   }
+  if (part.since !== undefined) return byHash(writtenSince(old, part.since))
   return part.values === undefined || value === undefined ? old : sideWithin(old, value, part)
 }

@@ -79,6 +79,7 @@ export interface TestApiOptions {
   readonly secretKey?: string
   /** Rows that a backfill left out. */
   readonly failedRows?: FailedRowRoutesDeps['failedRows']
+  readonly copiedRanges?: FailedRowRoutesDeps['copiedRanges']
   readonly onDead?: (alert: string) => void
 }
 
@@ -163,6 +164,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     works: (migration) => worksOf(db, migration),
     failedRows: options.failedRows ?? (async () => []),
+    copiedRanges: options.copiedRanges ?? (async () => []),
     schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
