@@ -39,8 +39,8 @@ import { countLive } from '../tripwires/live-instances.ts'
 import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
+import type { CopyRoutesDeps } from './copy-routes.ts'
 import { createApp } from './create-app.ts'
-import type { FailedRowRoutesDeps } from './failed-row-routes.ts'
 
 /** A whole server side of the API on a store, for tests; as main wires it, without target and sockets. */
 export interface TestApi {
@@ -78,8 +78,8 @@ export interface TestApiOptions {
   readonly askSns?: AskSns
   readonly secretKey?: string
   /** Rows that a backfill left out. */
-  readonly failedRows?: FailedRowRoutesDeps['failedRows']
-  readonly copiedRanges?: FailedRowRoutesDeps['copiedRanges']
+  readonly failedRows?: CopyRoutesDeps['failedRows']
+  readonly copiedRanges?: CopyRoutesDeps['copiedRanges']
   readonly onDead?: (alert: string) => void
 }
 

@@ -7,7 +7,7 @@ import type { Route } from './route.ts'
 import { route } from './route.ts'
 import { limit, migrationParams, time } from './schemas.ts'
 
-export interface FailedRowRoutesDeps {
+export interface CopyRoutesDeps {
   readonly phases: PhaseService
   readonly failedRows: (
     definition: MigrationDefinition,
@@ -35,7 +35,7 @@ const copiedRangeSchema = z
   .meta({ id: 'CopiedRange' })
 
 /** What a backfill has done, range by range, and the rows that it could not copy. */
-export function failedRowRoutes({ phases, failedRows, copiedRanges }: FailedRowRoutesDeps): readonly Route[] {
+export function copyRoutes({ phases, failedRows, copiedRanges }: CopyRoutesDeps): readonly Route[] {
   const known = async (id: string): Promise<MigrationDefinition> => {
     const migration = await phases.get(id)
     if (migration !== undefined) return migration.definition
