@@ -1,8 +1,8 @@
 import { waitFor } from '@switchback/test/support'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type CopyWorld, copyWorld } from './copy-world.ts'
-import type { WorkOrder } from './execution-port.ts'
+import { orderOf } from './execution-for-tests.ts'
+import { heldAfter, type ThingsWorld, thingsWorld } from './things-for-tests.ts'
 
 // New calls the key a text: old has an index on the number, but none on its text.
 const KEY = { key: { id: 'id::text' } }
@@ -10,55 +10,28 @@ const SMALL = { ...KEY, chunk: { min: 20, max: 20 } }
 const DIFFERENT = `select o.id as old, n.id as new from old_t o full join new_t n on n.id = o.id::text
   where o.v is distinct from n.v or o.id is null or n.id is null`
 
-let world: CopyWorld
+let world: ThingsWorld
 
 beforeEach(async () => {
-  world = await copyWorld()
+  world = await thingsWorld()
   await world.pool.query(`create table old_t (id int primary key, v text, pad text not null default repeat('x', 900));
     create table new_t (id text primary key, v text)`)
 })
-afterEach(() => world.close())
+afterEach(() => world.drop())
 
 const fill = (rows: number) =>
   world.pool.query(`insert into old_t select i, 'first ' || i from generate_series(1, $1::int) i`, [rows])
-
-/** Lets the copy do one range at a time, each when it is told to. */
-function stepwise() {
-  let allowed = 0
-  let asked = 0
-  const heldBackBy: WorkOrder['heldBackBy'] = () => {
-    if (asked >= allowed) return 'the test'
-    asked += 1
-    return undefined
-  }
-  return {
-    heldBackBy,
-    allow: (ranges: number) => {
-      allowed += ranges
-    },
-  }
-}
-
-const done = async (): Promise<number> => {
-  const [row] = await world.rows<{ n: number }>(
-    'select count(*)::int as n from switchback.checkpoints where done',
-  )
-  return row?.n ?? 0
-}
 
 test('a table without an index on its key is copied block by block while guarded writers change it', async () => {
   await fill(400)
   let copied = false
   let writing = 0
   const writers = [0, 1, 2].map(async (w) => {
-    const client = new pg.Client({ connectionString: world.database.url })
-    await client.connect()
-    await client.query('set search_path to public')
+    const client = await world.client()
     for (let n = w; !copied || n < 200; n += 1) {
       if (n === w + 3) writing += 1
       await dual(client, 1 + ((n * 37) % 450), n)
     }
-    await client.end()
   })
   await waitFor(() => writing === 3)
   const { detail } = await world.run('backfill', SMALL)
@@ -94,30 +67,27 @@ test('a row that is written anew behind what has been copied is copied all the s
   // Room in the first block, and none in the last.
   await world.pool.query('delete from old_t where id <= 8')
   await world.pool.query('vacuum old_t')
-  const steps = stepwise()
-  const copy = { ...KEY, chunk: { min: 10, max: 10 } }
-  const running = world.run('backfill', copy, { heldBackBy: steps.heldBackBy })
-  steps.allow(2)
-  await waitFor(async () => (await done()) === 2)
+  const held = heldAfter(2)
+  const running = world.run('backfill', { ...KEY, chunk: { min: 10, max: 10 } }, held)
+  await waitFor(async () => (await world.done()) === 2)
   // As an application that leaves a row of new that is not there alone.
   await world.pool.query(`update old_t set v = 'moved', pad = repeat('y', 900) where id = 90`)
   expect(await world.rows(`select (ctid::text::point)[0] as block from old_t where id = 90`)).toEqual([
     { block: 0 },
   ])
-  steps.allow(1000)
+  held.go()
   await running
   expect(await world.rows(DIFFERENT)).toEqual([])
 })
 
 test('a table whose rows get other places meanwhile is copied from the beginning', async () => {
   await fill(200)
-  const steps = stepwise()
-  const running = world.run('backfill', SMALL, { heldBackBy: steps.heldBackBy })
-  steps.allow(4)
-  await waitFor(async () => (await done()) >= 2)
+  const held = heldAfter(4)
+  const running = world.run('backfill', SMALL, held)
+  await waitFor(async () => (await world.done()) >= 2)
   await world.pool.query('delete from old_t where id <= 100')
   await world.pool.query('vacuum full old_t')
-  steps.allow(1000)
+  held.go()
   expect((await running).detail).toMatchObject({ begunAnew: 1, swept: expect.any(Number) })
   expect(await world.rows(DIFFERENT)).toEqual([])
 })
@@ -131,26 +101,12 @@ test('each partition and each heir is gone through by itself, and several proces
     create table old_2b partition of old_2 for values with (modulus 2, remainder 1);
     insert into old_t select i, date '2026-01-01' + i % 59, 'v' || i from generate_series(1, 9000) i`)
   const other = world.open('other')
-  const order = { definition: world.definition({ ...KEY, chunk: { min: 50, max: 50 } }) }
+  const copy = { ...KEY, chunk: { min: 50, max: 50 } }
   let helped = 0
   const progress: unknown[] = []
-  const leading = world.run(
-    'backfill',
-    { ...KEY, chunk: { min: 50, max: 50 } },
-    {
-      report: (told) => progress.push(told.ranges?.all),
-    },
-  )
+  const leading = world.run('backfill', copy, { report: (told) => progress.push(told.ranges?.all) })
   for (let ended = false; !ended; ) {
-    const assisted = other.assist({
-      ...order,
-      sql: { expand: '' },
-      epoch: 3,
-      signal: new AbortController().signal,
-      report: () => undefined,
-      heldBackBy: () => undefined,
-      committing: async () => undefined,
-    })
+    const assisted = other.assist(orderOf(world.definition(copy)))
     if (await assisted) helped += 1
     ended = (await Promise.race([leading, Promise.resolve('running')])) !== 'running'
   }
@@ -170,11 +126,9 @@ test('rows at fault are found in their blocks; a copy that was called off goes o
   await fill(300)
   await world.pool.query(`alter table new_t add check (v <> 'bad');
     update old_t set v = 'bad' where id in (7, 150, 151, 299)`)
-  const steps = stepwise()
   const stop = new AbortController()
-  const running = world.run('backfill', SMALL, { heldBackBy: steps.heldBackBy, signal: stop.signal })
-  steps.allow(6)
-  await waitFor(async () => (await done()) >= 3)
+  const running = world.run('backfill', SMALL, { ...heldAfter(6), signal: stop.signal })
+  await waitFor(async () => (await world.done()) >= 3)
   stop.abort()
   await expect(running).rejects.toMatchObject({ code: 'work-stopped' })
   const { detail } = await world.run('backfill', SMALL)
@@ -199,12 +153,14 @@ test('copying, sweeping and comparing read the table a few times in all, however
     return row?.n ?? 0
   }
   const before = await reads()
-  const { detail } = await world.run('backfill', SMALL)
+  const other = world.open('other')
+  const order = orderOf(world.definition(SMALL))
+  const { detail } = await other.run('backfill', order)
   expect(detail).toMatchObject({ rows: 3000, swept: 1 })
   expect(detail.chunks).toBeGreaterThan(100)
-  expect(await world.run('verify', SMALL)).toMatchObject({ divergences: 0, detail: { repaired: 0 } })
+  expect(await other.run('verify', order)).toMatchObject({ divergences: 0, detail: { repaired: 0 } })
   // What a session has counted is written down when it ends, at the latest.
-  await world.end(world.execution)
+  await world.end(other)
   await waitFor(async () => (await reads()) > before)
   expect((await reads()) - before).toBeLessThan(20 * 3000)
 })

@@ -117,6 +117,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
   const rangeOf = (row: CheckpointRow): OpenRange => ({
     id: row.id,
     side: sideAt(row.part),
+    again: parts[row.part]?.since !== undefined,
     after: row.after_key ?? undefined,
     upTo: row.up_to_key,
   })

@@ -9,6 +9,8 @@ export interface OpenRange extends Range {
   readonly id: number
   /** The rows of old that the bounds are about: all of them, or a part that is gone through by itself. */
   readonly side: Side
+  /** Its rows have been copied once, if they were not passed over: those alone count that were. */
+  readonly again: boolean
 }
 
 export interface ChunkCopied {
@@ -131,7 +133,7 @@ export async function copyChunk(
       ${upsertInto(mapping, 'source')}
     )
     update switchback.checkpoints c
-    set done = true, ms = ${SINCE_BEGUN}, rows = (select count(*) from source),
+    set done = true, ms = ${SINCE_BEGUN}, rows = (select count(*) from ${range.again ? 'copied' : 'source'}),
       changed = (select count(*) from copied)
     from claimed where c.id = claimed.id
     returning c.rows, c.changed`

@@ -1,7 +1,6 @@
 import { waitFor } from '@switchback/test/support'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type CopyWorld, copyWorld } from './copy-world.ts'
-import type { WorkOrder } from './execution-port.ts'
+import { heldAfter, type ThingsWorld, thingsWorld } from './things-for-tests.ts'
 
 const TABLES = `create table old_t (id int primary key, v text, at timestamptz);
   create table new_t (id bigint primary key, v text, at timestamptz);
@@ -15,12 +14,12 @@ const MONTHS = { ...COLUMNS, chunk: { min: 50, max: 50 }, ranges: { by: 'at', ev
 const DIFFERENT = `select o.id as old, n.id as new from old_t o full join new_t n using (id)
   where (o.v, o.at) is distinct from (n.v, n.at) or o.id is null or n.id is null`
 
-let world: CopyWorld
+let world: ThingsWorld
 
 beforeEach(async () => {
-  world = await copyWorld()
+  world = await thingsWorld()
 })
-afterEach(() => world.close())
+afterEach(() => world.drop())
 
 /** Names of the ranges in the order in which rows were copied. */
 const order = async (): Promise<readonly (string | undefined)[]> => {
@@ -29,29 +28,6 @@ const order = async (): Promise<readonly (string | undefined)[]> => {
     'select part from (select part, min(id) as first from switchback.checkpoints group by part) p order by first',
   )
   return rows.map(({ part }) => names[part])
-}
-
-const done = async (): Promise<number> => {
-  const [row] = await world.rows<{ n: number }>(
-    'select count(*)::int as n from switchback.checkpoints where done',
-  )
-  return row?.n ?? 0
-}
-
-/** Holds the work back after so many ranges, until it is let go on. */
-function heldAfter(ranges: number) {
-  let left = ranges
-  const heldBackBy: WorkOrder['heldBackBy'] = () => {
-    if (left <= 0) return 'the test'
-    left -= 1
-    return undefined
-  }
-  return {
-    heldBackBy,
-    go: () => {
-      left = Number.POSITIVE_INFINITY
-    },
-  }
 }
 
 test.each([
@@ -123,8 +99,8 @@ test('a copy by ranges that was called off goes on where it was, and copies no r
   await world.pool.query(`${TABLES}; ${ROWS}`)
   const stop = new AbortController()
   const held = heldAfter(20)
-  const running = world.run('backfill', MONTHS, { heldBackBy: held.heldBackBy, signal: stop.signal })
-  await waitFor(async () => (await done()) >= 15)
+  const running = world.run('backfill', MONTHS, { ...held, signal: stop.signal })
+  await waitFor(async () => (await world.done()) >= 15)
   stop.abort()
   await expect(running).rejects.toMatchObject({ code: 'work-stopped' })
   const { detail } = await world.run('backfill', MONTHS)
@@ -136,8 +112,8 @@ test('a copy by ranges that was called off goes on where it was, and copies no r
 test('a row that a write moves into a range that is done is copied all the same', async () => {
   await world.pool.query(`${TABLES}; ${ROWS}`)
   const held = heldAfter(20)
-  const running = world.run('backfill', MONTHS, { heldBackBy: held.heldBackBy })
-  await waitFor(async () => (await done()) >= 15)
+  const running = world.run('backfill', MONTHS, held)
+  await waitFor(async () => (await world.done()) >= 15)
   // As an application that leaves a row of new that is not there alone.
   await world.pool.query(`update old_t set at = '2025-11-21' where id = 1500`)
   held.go()
@@ -151,7 +127,7 @@ test('a row that a write moves into a range that has been compared is compared a
   const held = heldAfter(2)
   const chunks: number[] = []
   const running = world.run('verify', MONTHS, {
-    heldBackBy: held.heldBackBy,
+    ...held,
     report: ({ ranges }) => chunks.push(ranges?.done ?? 0),
   })
   await waitFor(() => (chunks.at(-1) ?? 0) >= 2)
