@@ -1,4 +1,5 @@
 export { applicationP99 } from './application-latency.ts'
+export * from './backfill-step.ts'
 export * from './check-schema.ts'
 export * from './compatibility.ts'
 export * from './config.ts'

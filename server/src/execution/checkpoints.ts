@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
-import { afterBlocks, beforeBlock, requireSameBlocks } from './blocks.ts'
+import { requireSameBlocks } from './blocks.ts'
 import type { OpenRange } from './copy-chunk.ts'
 import { ExecutionError, WorkStopped } from './execution-error.ts'
-import { countRows, type Key, keyAt, keyText, lastKey, type Range, type Side, within } from './keyset.ts'
+import { countRows, type Key, keyText, type Side, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { planWalk } from './plan-walk.ts'
 import { inTransaction, type Sql, type Target } from './target.ts'
 import { rangedValue } from './value-ranges.ts'
 import { type Part, sideOf } from './walk.ts'
-import { LAST_HASH, nextHash } from './written-since.ts'
+import { endsOf, upperOf } from './walk-ends.ts'
 
 /** Where a copy reads, and where it writes and keeps its checkpoints; one database or two. */
 export interface Places {
@@ -81,24 +81,6 @@ export async function forgetCopy({ target }: Places, migration: string): Promise
   await target.query('delete from switchback.copies where migration = $1', [migration])
 }
 
-/** Each slice reads the whole table. */
-const MOST_SLICES = 64
-
-/** In how many statements rows are copied that are had by the hash of their keys. */
-async function countSlices(on: Sql, side: Side, size: number): Promise<number> {
-  const { rows } = await on.query<{ count: number }>(
-    `select count(*) as count from ${side.table} where ${within(side, {})}`,
-  )
-  return Math.min(MOST_SLICES, Math.max(1, Math.ceil((rows[0]?.count ?? 0) / size)))
-}
-
-/** The greatest place of a part that is to be handed out; undefined where it has no rows. */
-const upperOf = async ({ source }: Places, side: Side, { blocks, since }: Part): Promise<Key | undefined> => {
-  if (since !== undefined) return LAST_HASH
-  if (blocks === undefined) return lastKey(source, side)
-  return blocks.count === 0 ? undefined : beforeBlock(blocks.count)
-}
-
 async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<Copy> {
   const { source, target } = places
   const { migration } = mapping
@@ -122,7 +104,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
     upTo: row.up_to_key,
   })
   let at = positionOf(copy)
-  let slices: Promise<number> | undefined
+  const ends = endsOf(source, sideAt, mapping.copy.chunk.max)
   let turn: Promise<unknown> = Promise.resolve()
 
   async function handOut(size: number, worker: string): Promise<OpenRange | undefined> {
@@ -137,7 +119,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
       const { after, upper } = at
       if (part.blocks !== undefined) await requireSameBlocks(source, part.blocks)
       // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
-      const upTo = (await endOfNext(part, { after, upTo: upper }, size)) ?? upper
+      const upTo = (await ends(at.part, part, { after, upTo: upper }, size)) ?? upper
       const { rows } = await target.query<CheckpointRow>(
         `with moved as (
            update switchback.copies set frontier = $3
@@ -154,18 +136,10 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
     }
   }
 
-  async function endOfNext(part: Part, range: Range, size: number): Promise<Key | undefined> {
-    const side = sideAt(at.part)
-    if (part.blocks !== undefined) return afterBlocks(part, range.after, size)
-    if (part.since === undefined) return keyAt(source, side, range, size)
-    slices ??= countSlices(source, side, mapping.copy.chunk.max)
-    return nextHash(range.after, await slices)
-  }
-
   async function nextPart(): Promise<void> {
     const next = at.part + 1
     const part = parts[next]
-    const upper = part === undefined ? undefined : await upperOf(places, sideAt(next), part)
+    const upper = part === undefined ? undefined : await upperOf(source, sideAt(next), part)
     await target.query(
       `update switchback.copies set part = $3, upper_key = $4, frontier = null
        where migration = $1 and epoch = $2 and part = $3 - 1`,
@@ -236,11 +210,11 @@ async function beginCopy(places: Places, mapping: Mapping, epoch: number): Promi
   const { source, target } = places
   const { migration } = mapping
   // Rows that come later are the dual write's: the copy ends however fast they come.
-  const parts = await planWalk(places, mapping)
+  const parts = await planWalk(source, mapping)
   const [first] = parts
   const value =
     mapping.copy.ranges === undefined ? undefined : await rangedValue(source, mapping, mapping.copy.ranges)
-  const upper = first === undefined ? undefined : await upperOf(places, sideOf(mapping, first, value), first)
+  const upper = first === undefined ? undefined : await upperOf(source, sideOf(mapping, first, value), first)
   const total = await countRows(source, mapping.old)
   const plain = parts.length === 1 && first?.blocks === undefined && first?.values === undefined
   return target.connection((connection) =>

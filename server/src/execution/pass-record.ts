@@ -22,6 +22,8 @@ export interface PassState {
   /** Ranges of this pass in which something was, or is just being, repaired: the next pass looks there again. */
   readonly dirty: readonly KeptRange[]
   readonly chunks: number
+  /** About how many rows were compared. */
+  readonly rows?: number
   readonly repaired: number
   /** Differences that stood, and those that were left, in this pass. */
   readonly standing: number

@@ -1,8 +1,8 @@
 import { tablesByBlocks } from './blocks.ts'
-import type { Places } from './checkpoints.ts'
 import { keyOrder } from './key-order.ts'
 import { countRows } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
+import type { Target } from './target.ts'
 import { rangedValue, valueRanges } from './value-ranges.ts'
 import { isSteady, meanwhile, type Part } from './walk.ts'
 import { horizonNow } from './written-since.ts'
@@ -12,7 +12,7 @@ import { horizonNow } from './written-since.ts'
  * the order of its keys, where an index gives that order; else its tables by their blocks, since every range
  * of keys would be looked for in the whole table.
  */
-export async function planWalk({ source }: Places, mapping: Mapping): Promise<readonly Part[]> {
+export async function planWalk(source: Target, mapping: Mapping): Promise<readonly Part[]> {
   const { ranges, from } = mapping.copy
   // Before anything is bounded: what is written later is younger.
   const since = await horizonNow(source)

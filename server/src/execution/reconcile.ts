@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { RangesProgress } from '../phases/phase-service.ts'
-import { type Difference, differencesOf, differencesWithin, keyOfBoth, type Pair } from './compare.ts'
+import type { Difference } from './compare.ts'
+import type { Comparing } from './comparing.ts'
 import { isDataError, messageOf } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
 import { watched } from './in-the-way.ts'
-import { type Key, keyText, type Side, sampleKeys, within } from './keyset.ts'
+import { type Key, keyText } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import {
   addToDigest,
@@ -16,9 +17,8 @@ import {
 } from './pass-record.ts'
 import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
-import { repairKeys } from './repair-keys.ts'
 import type { ReverseMapping } from './reverse-mapping.ts'
-import { isWhole, JOIN_BY_HASH, type Sides, type Slice, sidesOf, slicesOf } from './slices.ts'
+import type { Slice } from './slices.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import type { Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
@@ -31,7 +31,7 @@ export interface Reconciled {
   readonly method: string
   /** Rows of the larger table, and of both at one moment. */
   readonly compared: number
-  readonly rows: { readonly old: number; readonly new: number }
+  readonly rows: { readonly old: number; readonly new?: number }
   readonly chunks: number
   readonly passes: number
   readonly repaired: number
@@ -52,10 +52,7 @@ interface Sample {
   readonly differing: number
 }
 
-const METHOD = 'merge join by chunks of keys, both tables in one snapshot each'
-const BY_HASH = 'hash join by slices of keys, both tables in one snapshot each'
 const CHUNK = 10_000
-const SAMPLE = 1_000
 /** Keys repaired in one transaction: each is a lock in shared memory, and a writer that waits. */
 const BATCH = 100
 const MAX_PASSES = 5
@@ -75,37 +72,36 @@ const SAVE_EVERY_MS = 1_000
 export async function reconcile(
   deps: ReconcileDeps,
   order: WorkOrder,
-  pair: Pair,
+  way: Comparing,
   progress: Progress,
 ): Promise<Reconciled> {
-  const { mapping, leader } = pair
+  const { mapping, leader } = way
   const record = createPassRecord(deps.target, {
     ...{ migration: mapping.migration, leader, epoch: order.epoch },
     mapping: checksumOf(mapping.copy),
   })
   const kept = await record.read()
-  const sample = kept === undefined ? await firstLook(deps, order, pair, progress) : undefined
-  const estimated = await countBoth(deps, order, pair)
-  let state = kept ?? firstPass(await slicesOf(deps.target, mapping))
-  const sides = await sidesOf(deps.target, mapping)
+  const sample = kept === undefined ? await firstLook(deps, order, way, progress) : undefined
+  const estimated = await countBoth(deps, order, way)
+  let state = kept ?? firstPass(await way.slices())
   for (;;) {
     const { pass } = state
     progress.stage(
       pass === 1 ? 'comparing' : `comparing, pass ${pass}`,
-      pass === 1 ? Math.max(estimated.old, estimated.new) : state.ranges.length * CHUNK,
+      pass === 1 ? Math.max(estimated.old, estimated.new ?? 0) : state.ranges.length * CHUNK,
     )
-    progress.advance(pass === 1 ? rowsBefore(state) : 0)
+    progress.advance(pass === 1 ? (state.rows ?? state.chunks * CHUNK) : 0)
     progress.ranges(rangesOf(state))
     if (sample !== undefined) progress.detail({ sample })
-    state = await onePass({ deps, order, pair, progress, record, sides }, state)
+    state = await onePass({ deps, order, way, progress, record }, state)
     const repairedNow = state.standing > state.left
     if (!repairedNow || pass === MAX_PASSES) {
-      const rows = await countBoth(deps, order, pair)
+      const rows = await countBoth(deps, order, way)
       await record.forget()
       return {
         ...{
-          method: methodOf(state),
-          compared: Math.max(rows.old, rows.new),
+          method: way.method(state.slices ?? []),
+          compared: Math.max(rows.old, rows.new ?? 0),
           rows,
           chunks: state.chunks,
           passes: pass,
@@ -129,39 +125,28 @@ export async function reconcile(
 async function firstLook(
   deps: ReconcileDeps,
   order: WorkOrder,
-  pair: Pair,
+  way: Comparing,
   progress: Progress,
 ): Promise<Sample> {
   progress.stage('first look')
-  const seed = Number.parseInt(checksumOf([pair.mapping.migration, order.epoch]).slice(0, 6), 16)
-  return persistently(deps, order.signal, () =>
-    deps.target.cancellable(order.signal, async (connection) => {
-      const keys = await sampleKeys(connection, pair.mapping[pair.leader], SAMPLE, seed)
-      const found = keys.length === 0 ? [] : await differencesOf(connection, pair, keys)
-      return { seed, keys: keys.length, differing: found.length }
-    }),
+  const seed = Number.parseInt(checksumOf([way.mapping.migration, order.epoch]).slice(0, 6), 16)
+  const found = await persistently(deps, order.signal, () =>
+    deps.target.cancellable(order.signal, (connection) => way.sample(connection, seed)),
   )
+  return { seed, ...found }
 }
 
-/** Rows of both at one moment: a single statement has a single snapshot. */
-const countBoth = (deps: ReconcileDeps, order: WorkOrder, { mapping }: Pair): Promise<Reconciled['rows']> =>
+const countBoth = (deps: ReconcileDeps, order: WorkOrder, way: Comparing): Promise<Reconciled['rows']> =>
   persistently(deps, order.signal, () =>
-    deps.target.cancellable(order.signal, async (connection) => {
-      const count = (side: Side) => `(select count(*) from ${side.table} where ${within(side, {})})`
-      const { rows } = await connection.query<{ old: number; new: number }>(
-        `select ${count(mapping.old)} as old, ${count(mapping.new)} as new`,
-      )
-      return { old: rows[0]?.old ?? 0, new: rows[0]?.new ?? 0 }
-    }),
+    deps.target.cancellable(order.signal, (connection) => way.count(connection)),
   )
 
 interface Run {
   readonly deps: ReconcileDeps
   readonly order: WorkOrder
-  readonly pair: Pair
+  readonly way: Comparing
   readonly progress: Progress
   readonly record: PassRecord
-  readonly sides: (slice: Slice) => Sides
 }
 
 interface Settled {
@@ -169,17 +154,9 @@ interface Settled {
   readonly left: { key: string; error: string }[]
 }
 
-const EVERY_KEY = { after: undefined, upTo: undefined }
 const WHOLE: Slice = { name: '', rows: 0 }
 
 const sliceOf = ({ slices }: PassState, { slice = 0 }: KeptRange): Slice => slices?.[slice] ?? WHOLE
-
-const methodOf = ({ slices = [] }: PassState): string =>
-  slices.some(({ hashed }) => hashed !== undefined) ? BY_HASH : METHOD
-
-/** About how many rows were compared before a crash. */
-const rowsBefore = ({ slices = [], chunks }: PassState): number =>
-  slices.some(({ hashed }) => hashed !== undefined) ? chunks * (slices[0]?.rows ?? 0) : chunks * CHUNK
 
 /** How far the pass is, slice by slice; nothing where there is but one. */
 function rangesOf({ slices = [], ranges }: PassState): RangesProgress | undefined {
@@ -195,7 +172,7 @@ function rangesOf({ slices = [], ranges }: PassState): RangesProgress | undefine
 }
 
 async function onePass(run: Run, from: PassState): Promise<PassState> {
-  const { deps, order, pair, progress, record } = run
+  const { deps, order, way, progress, record } = run
   const { target, clock } = deps
   let state = from
   let saved = clock()
@@ -204,19 +181,11 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
     if (first === undefined) return state
     await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
     const slice = sliceOf(state, first)
-    const sides = run.sides(slice)
-    const range = await persistently(deps, order.signal, () =>
-      target.cancellable(order.signal, async (connection) => {
-        if (isWhole(slice)) {
-          await connection.query(JOIN_BY_HASH)
-          return { upTo: undefined, found: await differencesWithin(connection, pair, EVERY_KEY, sides) }
-        }
-        // What a pass looks at again is a chunk already; the rest is cut into chunks on the way.
-        const upTo = first.upTo ?? (await keyOfBoth(connection, sides, first.after, CHUNK))
-        return { upTo, found: await differencesWithin(connection, pair, { after: first.after, upTo }, sides) }
-      }),
+    // What a pass looks at again is a chunk already; the rest is cut into chunks on the way.
+    const range = { after: first.after, upTo: first.upTo }
+    const { found, upTo, rows } = await persistently(deps, order.signal, () =>
+      target.cancellable(order.signal, (connection) => way.compare(connection, slice, range)),
     )
-    const { found, upTo } = range
     const chunk = { ...first, ...(upTo === undefined ? {} : { upTo }) }
     const settled: Settled = { standing: [], left: [] }
     if (found.length > 0) {
@@ -224,7 +193,7 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
       await record.write({ ...state, dirty: [...state.dirty, chunk], standing: state.standing + 1 })
       const keys = found.map(({ key }) => key)
       for (let i = 0; i < keys.length; i += BATCH) {
-        await settle(deps, order, pair, progress, keys.slice(i, i + BATCH), settled)
+        await settle(deps, order, way, progress, keys.slice(i, i + BATCH), settled)
         progress.detail({
           standing: state.standing + settled.standing.length,
           left: state.left + settled.left.length,
@@ -238,9 +207,9 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
       ended
         ? rest
         : [{ ...(first.slice === undefined ? {} : { slice: first.slice }), after: upTo as Key }, ...rest],
-      settled,
+      { ...settled, rows },
     )
-    progress.advance(isWhole(slice) ? slice.rows : CHUNK)
+    progress.advance(rows)
     progress.ranges(rangesOf(state))
     if (found.length > 0 || clock() - saved > SAVE_EVERY_MS) {
       await record.write(state)
@@ -253,7 +222,7 @@ function after(
   state: PassState,
   chunk: KeptRange,
   ranges: readonly KeptRange[],
-  { standing, left }: Settled,
+  { standing, left, rows }: Settled & { readonly rows: number },
 ): PassState {
   const mismatches = standing.map(({ key, ...difference }) => ({ key: keyText(key), ...difference }))
   const faults = left.filter(({ key }) => !state.faults.some((fault) => fault.key === key))
@@ -263,6 +232,7 @@ function after(
     ranges,
     dirty: standing.length === 0 ? state.dirty : [...state.dirty, chunk],
     chunks: state.chunks + 1,
+    rows: (state.rows ?? 0) + rows,
     repaired: state.repaired + standing.length - left.length,
     standing: state.standing + standing.length,
     left: state.left + left.length,
@@ -275,7 +245,7 @@ function after(
 async function settle(
   deps: ReconcileDeps,
   order: WorkOrder,
-  pair: Pair,
+  way: Comparing,
   progress: Progress,
   keys: readonly Key[],
   result: Settled,
@@ -288,14 +258,12 @@ async function settle(
           deps.target,
           connection.pid,
           (reason) => progress.throttledBy(reason),
-          () => repairKeys(connection, pair, keys),
+          () => way.repair(connection, keys),
         )
       }),
     )
     result.standing.push(...done.standing)
-    result.left.push(
-      ...done.left.map(({ key, kind }) => ({ key: keyText(key), error: reasonOf(pair, kind) })),
-    )
+    result.left.push(...done.left.map(({ key, kind }) => ({ key: keyText(key), error: reasonOf(way, kind) })))
   } catch (error) {
     if (!isDataError(error)) throw error
     const [only] = keys
@@ -305,7 +273,7 @@ async function settle(
       return
     }
     // One row at fault must not keep the others from being repaired.
-    for (const key of keys) await settle(deps, order, pair, progress, [key], result)
+    for (const key of keys) await settle(deps, order, way, progress, [key], result)
   }
 }
 

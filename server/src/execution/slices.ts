@@ -5,7 +5,15 @@ import { countRows, type Side } from './keyset.ts'
 import { alike, type Mapping } from './mapping.ts'
 import type { Target } from './target.ts'
 import { cheapOrder, rangedValue, valueRanges } from './value-ranges.ts'
-import { isSteady, meanwhile, type Part, sideWithin, type ValueOf } from './walk.ts'
+import {
+  type Blocks,
+  isSteady,
+  meanwhile,
+  type Part,
+  sideWithin,
+  type ValueBounds,
+  type ValueOf,
+} from './walk.ts'
 import { hashOf, horizonNow, writtenSince } from './written-since.ts'
 
 /** Keys of both tables that are compared apart from the others. Plain data: it is kept with the pass. */
@@ -13,10 +21,14 @@ export interface Slice {
   readonly name: string
   /** About how many rows. */
   readonly rows: number
-  readonly values?: Part['values']
-  readonly sorted?: Part['sorted']
+  readonly values?: ValueBounds
+  readonly sorted?: NonNullable<Part['sorted']>
   /** Instead: keys of old that were written since this transaction; read whole, and joined by hash. */
   readonly since?: string
+  /** Instead: the rows of one table of old, by its blocks. For what is compared without a table of new. */
+  readonly blocks?: Blocks
+  /** Instead: the keys that new lists. */
+  readonly listed?: true
   /** Those keys whose hash leaves `rest` by `of`, a power of two; read whole, and joined by hash. */
   readonly hashed?: { readonly rest: number; readonly of: number }
 }

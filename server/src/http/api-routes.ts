@@ -25,7 +25,7 @@ import { type DriftRoutesDeps, driftRoutes } from './drift-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
-import { registerRoute } from './register-route.ts'
+import { type RegisterRouteDeps, registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
 export interface ApiDeps
@@ -38,7 +38,8 @@ export interface ApiDeps
     ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
-    ScreenRoutesDeps {
+    ScreenRoutesDeps,
+    Pick<RegisterRouteDeps, 'stepMissing'> {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit

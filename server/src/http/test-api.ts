@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Registration } from '@switchback/migrations-registry'
+import type { MigrationDefinition, Registration } from '@switchback/migrations-registry'
 import { PROTOCOL, parseDefinition } from '@switchback/migrations-registry'
 import type { Express } from 'express'
 import { pino } from 'pino'
@@ -79,6 +79,7 @@ export interface TestApiOptions {
   readonly secretKey?: string
   /** Rows that a backfill left out. */
   readonly failedRows?: CopyRoutesDeps['failedRows']
+  readonly stepMissing?: (definition: MigrationDefinition) => Promise<string | undefined>
   readonly copiedRanges?: CopyRoutesDeps['copiedRanges']
   readonly onDead?: (alert: string) => void
 }
@@ -164,6 +165,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     works: (migration) => worksOf(db, migration),
     failedRows: options.failedRows ?? (async () => []),
+    stepMissing: options.stepMissing ?? (async () => undefined),
     copiedRanges: options.copiedRanges ?? (async () => []),
     schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
     flags: createFlags({ db, clock, announce }),

@@ -31,7 +31,7 @@ async function copyRange(
           [range.id, range.upTo],
         )
         if (claimed.rows.length === 0) return undefined
-        const texts = await readOld(old, mapping, within(range.side, numbers), values, range.side.table)
+        const texts = await readOld(old, mapping, within(range.side, numbers), values, range.side)
         const changed = await writeNew(on, mapping, texts)
         const rows = range.again ? changed : (texts[0]?.length ?? 0)
         await on.query(
