@@ -56,6 +56,8 @@ export interface Blocker {
 /** What the gate is judged by, read in the transaction that would commit the step. */
 export interface GateFacts {
   readonly now: Millis
+  /** Who asks for the step; undefined where the gate is only looked at. */
+  readonly by?: string
   readonly instances: readonly InstanceFacts[]
   /** Keys queued for repair, by the path that is behind. Undefined where the target could not be asked. */
   readonly repairs: { readonly old: number; readonly new: number } | undefined
@@ -171,12 +173,15 @@ function ownBlockers(
   }
   if (next.kind === 'work' && next.work === 'contract') {
     const { approvals } = definition.contract
-    const missing = approvals - state.approvals.length
+    // It takes a second person: whoever takes the step cannot be it.
+    const others = state.approvals.filter(({ by }) => by !== facts.by).length
+    const missing = approvals - others
     if (missing > 0) {
+      const own = others < state.approvals.length ? `; that of ${facts.by}, who asks, does not count` : ''
       add(
         'approvals-missing',
         id,
-        `${missing} of ${approvals} approvals are missing.`,
+        `${missing} of ${approvals} approvals are missing${own}.`,
         `switchback approve ${id}, by somebody else than who advances`,
       )
     }
