@@ -42,7 +42,7 @@ export const createInspection = (target: Target): Inspection => ({
       return rows.length === 1 && rows[0]?.length === 1 && rows[0][0] === true
     }),
   compareSample: (definition, rows) =>
-    copyOf(definition).toTarget === undefined
+    copyOf(definition).toTarget === undefined && copyOf(definition).step === undefined
       ? target.connection((connection) => compareSample(connection, definition, rows))
       : Promise.resolve(undefined),
   read: (tables) => readTarget(target, tables),
