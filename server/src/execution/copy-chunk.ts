@@ -159,15 +159,10 @@ const strays = (mapping: Mapping, numbers: Parameters<typeof within>[1], sides: 
 }
 
 /** Whether there is something to be swept in a range, as one snapshot shows it. */
-export async function hasStray(
-  on: Connection,
-  mapping: Mapping,
-  range: Range,
-  sides: BothSides = mapping,
-): Promise<boolean> {
+export async function hasStray(on: Connection, mapping: Mapping, range: Range): Promise<boolean> {
   const { numbers, values } = rangeParams(range)
   const { rows } = await on.prepared<{ found: boolean }>(
-    `select exists (select from ${mapping.to.table} as switchback_new where ${strays(mapping, numbers, sides)}) as found`,
+    `select exists (select from ${mapping.to.table} as switchback_new where ${strays(mapping, numbers, mapping)}) as found`,
     values,
   )
   return rows[0]?.found === true

@@ -118,11 +118,12 @@ async function sweepPiece(
   { range, sides }: Piece,
   removed: (rows: number) => void,
 ): Promise<void> {
-  if (!(await hasStray(connection, mapping, range, sides))) return
+  // A slice is read whole, so that looking first would read it twice.
   if (sides !== undefined) {
     removed(await sweepChunk(connection, mapping, range, sides))
     return
   }
+  if (!(await hasStray(connection, mapping, range))) return
   for (let { after } = range; ; ) {
     const upTo = (await keyAt(connection, mapping.new, { after, upTo: range.upTo }, CHUNK)) ?? range.upTo
     removed(await sweepChunk(connection, mapping, { after, upTo }))
