@@ -23,7 +23,15 @@ const SIGN_ON = {
   idleMs: 3_600_000,
   signsOutAtProvider: true,
 } as const
-const api: TestApi = testApi(store.db, { failedRows: async () => FAILED, signOn: SIGN_ON })
+const RANGES = [
+  { name: '2026-01', state: 'done', rows: 500, total: 500 },
+  { name: '2026-02', state: 'copying', rows: 20, total: 400 },
+] as const
+const api: TestApi = testApi(store.db, {
+  failedRows: async () => FAILED,
+  copiedRanges: async () => RANGES,
+  signOn: SIGN_ON,
+})
 const server = createServer(api.app)
 let url = ''
 let admin = ''
@@ -108,6 +116,9 @@ test('failed rows are listed and kept, limits of copying are changed', async () 
   expect(JSON.parse((await output('failed-rows', 'ramped', '--jsonl')).split('\n')[1] ?? '')).toMatchObject({
     key: '18',
   })
+  expect(await output('ranges', 'ramped')).toMatch(
+    /range +state +rows +of\n2026-01 +done +500 +500\n2026-02 +copying +20 +400/,
+  )
   expect(await output('throttle', 'ramped', '--set', 'rowsPerSecond=2000', 'latencyP99=50ms')).toBe(
     'ramped: {"rowsPerSecond":2000,"latencyP99":50}\n',
   )

@@ -12,6 +12,8 @@ import { parseS3, s3Store } from '../execution/s3-store.ts'
 import type { Target } from '../execution/target.ts'
 import type { ThrottlePorts } from '../execution/throttle-signals.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
+import { createSteps } from '../steps/load-step.ts'
+import { stepExecutionOn } from '../steps/step-execution.ts'
 import type { InspectedDatabase } from '../tripwires/database-signals.ts'
 import { pairExecutionOn } from '../two-targets/pair-execution.ts'
 import { compareSampleFar } from '../two-targets/sample-far.ts'
@@ -27,6 +29,8 @@ export interface Targets {
   inspectionFor(definition: MigrationDefinition): Inspection
   /** The databases of both paths, which may be one. @throws as `executionFor` */
   databasesOf(definition: MigrationDefinition): readonly InspectedDatabase[]
+  /** Why this server cannot run the code that a definition names, and what to do; undefined where it can. */
+  stepMissing(definition: MigrationDefinition): Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -48,6 +52,7 @@ export async function openTargets(
   }
   const targets = new Map<string, Target>()
   const executions = new Map<string, Execution>()
+  const steps = createSteps(config.migrationsDir)
   const settings = { clock, ...archivesOf(config), signals, name: `${hostname()}:${process.pid}` }
 
   const targetOf = (name: string): Target => {
@@ -84,18 +89,23 @@ export async function openTargets(
       return [inspect(target, [copy.from]), inspect(copy.toTarget, [copy.to])]
     },
     executionFor: ({ target, copy }) => {
-      const name = copy?.toTarget === undefined ? target : `${target} ${copy.toTarget}`
+      const name = [target, copy?.toTarget ?? '', copy?.step === undefined ? '' : 'step'].join(' ')
       const existing = executions.get(name)
       if (existing !== undefined) return existing
       const old = targetOf(target)
       const execution =
-        copy?.toTarget === undefined
-          ? executionOn(old, settings)
-          : pairExecutionOn({ old, new: targetOf(copy.toTarget) }, settings)
+        copy?.step !== undefined
+          ? stepExecutionOn(old, settings, steps)
+          : copy?.toTarget === undefined
+            ? executionOn(old, settings)
+            : pairExecutionOn({ old, new: targetOf(copy.toTarget) }, settings)
       executions.set(name, execution)
       return execution
     },
+    stepMissing: async (definition) =>
+      definition.copy?.step === undefined ? undefined : steps.missing(definition),
     close: async () => {
+      await steps.close()
       await Promise.all([...targets.values()].map((target) => target.end()))
     },
   }

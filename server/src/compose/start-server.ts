@@ -199,6 +199,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       works: (migration) => worksOf(db, migration),
       schemaOf: (definition) => targets.executionFor(definition),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
+      stepMissing: (definition) => targets.stepMissing(definition),
+      copiedRanges: (definition) => targets.executionFor(definition).listRanges(definition.id),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
       waitingRoom,

@@ -1,5 +1,6 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
-import { type Copy, joinCopy, openCopy, type Places } from './checkpoints.ts'
+import { TableRewritten } from './blocks.ts'
+import { type Copy, forgetCopy, joinCopy, openCopy, type Places } from './checkpoints.ts'
 import { createChunkCopier } from './chunk-copier.ts'
 import type { ChunkCopied, OpenRange } from './copy-chunk.ts'
 import { createCopyReport } from './copy-report.ts'
@@ -68,23 +69,43 @@ export async function backfill(
   const { target, clock } = deps
   const began = clock()
   const mapping = await way.describe(order.definition)
-  const copy = await openCopy(way, mapping, order.epoch)
   const progress = createProgress(order.report, clock)
   const report = createCopyReport(target, mapping.migration, progress, clock)
-  try {
+  let retries = 0
+  let retried = 0
+  let begunAnew = 0
+  async function copyOnce(): Promise<{ readonly total: number; readonly resumedAt: number }> {
+    const copy = await openCopy(way, mapping, order.epoch)
     progress.stage('copying', copy.total)
     const before = await report.look()
-    const retried = await retryFailedRows(deps, order, mapping, (connection, keys) =>
+    retried += await retryFailedRows(deps, order, mapping, (connection, keys) =>
       way.repair(connection, mapping, keys),
     )
     const watching = report.watch()
-    const { retries } = await copyToTheEnd(deps, order, way, { mapping, copy, progress }).finally(
-      watching.stop,
-    )
-    await requireFewFailures(target, mapping, copy.total)
+    const copied = await copyDurably(deps, order, way, { mapping, copy, progress }).finally(watching.stop)
+    retries += copied.retries
+    await copy.requireSamePlaces()
+    return { total: copy.total, resumedAt: before.rows }
+  }
+  /** Where rows have got other places, ranges of places say nothing any more. */
+  async function copyToTheEnd(): ReturnType<typeof copyOnce> {
+    for (;;) {
+      try {
+        return await copyOnce()
+      } catch (error) {
+        if (!(error instanceof TableRewritten)) throw error
+        begunAnew += 1
+        progress.detail({ begunAnew: error.message })
+        await forgetCopy(way, mapping.migration)
+      }
+    }
+  }
+  try {
+    const { total, resumedAt } = await copyToTheEnd()
+    await requireFewFailures(target, mapping, total)
     const { rows, changed, chunks, workers } = await report.look()
     const copyMs = clock() - began
-    const swept = await way.finish(order, mapping, progress, copy.total)
+    const swept = await way.finish(order, mapping, progress, total)
     return {
       divergences: 0,
       detail: {
@@ -92,8 +113,9 @@ export async function backfill(
         changed,
         chunks,
         workers: workers.length,
-        resumedAt: before.rows,
+        resumedAt,
         retries,
+        ...(begunAnew === 0 ? {} : { begunAnew }),
         failedRows: await countFailedRows(target, mapping.migration),
         retriedRows: retried,
         swept,
@@ -136,6 +158,8 @@ export async function assist(
     return ranges > 0
   } catch (error) {
     if (stop.signal.aborted && !order.signal.aborted) return true
+    // Whoever leads begins anew.
+    if (error instanceof TableRewritten) return true
     throw error
   } finally {
     clearInterval(timer)
@@ -144,7 +168,7 @@ export async function assist(
 }
 
 /** Copies until every range is done and on disk. */
-async function copyToTheEnd(
+async function copyDurably(
   deps: CopyDeps,
   order: WorkOrder,
   way: CopyWay,

@@ -117,7 +117,7 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
       if (run.clock() - failingSince > run.patienceMs) throw error
       if (pending !== undefined && isContention(error) && failures % TRIES_BEFORE_SPLIT === 0) {
         // One row that is held for long must not keep its whole range from being copied.
-        const halves = await splitRange(run.places, run.mapping, pending).catch(() => 'single' as const)
+        const halves = await splitRange(run.places, pending).catch(() => 'single' as const)
         if (halves === undefined) pending = undefined
         else if (halves !== 'single') {
           pending = halves[0]
@@ -138,7 +138,7 @@ function limitsOfChunks({ mapping, copy }: CopyRun): ChunkLimits {
 
 /** Splits a range whose rows are at fault down to the row, which is written down. */
 async function narrow(run: CopyRun, range: OpenRange, error: Error): Promise<void> {
-  const halves = await splitRange(run.places, run.mapping, range)
+  const halves = await splitRange(run.places, range)
   if (halves === 'single') {
     const failed = await giveUpRow(run.places, run.mapping, run.copy.total, range, error)
     run.progress.advance(1)

@@ -9,7 +9,7 @@ import {
   throwIfStopped,
 } from './execution-error.ts'
 import type { FailedRow, WorkOrder } from './execution-port.ts'
-import { KEY_SEPARATOR, type Key, keyAt, keyText } from './keyset.ts'
+import { KEY_SEPARATOR, type Key, keyArray, keyText, rangeParams, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { type Patience, persistently } from './persistently.ts'
 import { countFailedRows } from './repairs.ts'
@@ -30,7 +30,7 @@ export async function giveUpRow(
   range: OpenRange,
   error: Error,
 ): Promise<number> {
-  const key = (await keyAt(source, mapping.old, range, 1)) ?? range.upTo ?? []
+  const key = (await firstKey(source, mapping, range)) ?? range.upTo ?? []
   await target.query(
     `with given_up as (
        update switchback.checkpoints set done = true
@@ -46,6 +46,16 @@ export async function giveUpRow(
     ],
   )
   return requireFewFailures(target, mapping, total)
+}
+
+/** The key of the one row that a range holds, whatever its bounds are about. */
+async function firstKey(on: Sql, { old }: Mapping, range: OpenRange): Promise<Key | undefined> {
+  const { numbers, values } = rangeParams(range)
+  const { rows } = await on.query<{ key: string[] }>(
+    `select ${keyArray(old.keys)} as key from ${range.side.table} where ${within(range.side, numbers)} limit 1`,
+    values,
+  )
+  return rows[0]?.key
 }
 
 /** How many rows could not be copied, by any process. @throws ExecutionError where they are too many */

@@ -28,8 +28,8 @@ export interface TargetReading {
 export interface Inspection {
   /** Whether one statement gives one row with the value true. It cannot write, and ends after `timeoutMs`. */
   assert(statement: string, timeoutMs: number): Promise<boolean>
-  /** Compares a sample of the rows of old with new. */
-  compareSample(definition: MigrationDefinition, rows: number): Promise<SampleCompared>
+  /** Compares a sample of the rows of old with new; undefined where new is no PostgreSQL. */
+  compareSample(definition: MigrationDefinition, rows: number): Promise<SampleCompared | undefined>
   /** @param tables none: the whole database */
   read(tables: readonly string[]): Promise<TargetReading>
 }
@@ -43,7 +43,9 @@ export const createInspection = (target: Target): Inspection => ({
       return rows.length === 1 && rows[0]?.length === 1 && rows[0][0] === true
     }),
   compareSample: (definition, rows) =>
-    target.connection((connection) => compareSample(connection, definition, rows)),
+    definition.copy?.step === undefined
+      ? target.connection((connection) => compareSample(connection, definition, rows))
+      : Promise.resolve(undefined),
   read: (tables) => readTarget(target, tables),
 })
 

@@ -106,6 +106,9 @@ export async function lastKey(on: Sql, side: Side): Promise<Key | undefined> {
   return rows[0]?.key
 }
 
+/** Larger tables are not counted. */
+export const EXACT_UP_TO = 5_000_000
+
 /** How many rows there are: counted, or the planner's estimate where counting would take long. */
 export async function countRows(on: Sql, side: Side): Promise<number> {
   const estimate = await on.query<{ rows: number }>(
@@ -113,7 +116,7 @@ export async function countRows(on: Sql, side: Side): Promise<number> {
     [side.table],
   )
   const guessed = estimate.rows[0]?.rows ?? -1
-  if (guessed > 5_000_000) return Math.round(guessed)
+  if (guessed > EXACT_UP_TO) return Math.round(guessed)
   const { rows } = await on.query<{ count: number }>(
     `select count(*) as count from ${side.table} where ${within(side, {})}`,
   )

@@ -5,6 +5,7 @@ import { type Key, keyAt, type Range } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
+import { hashedSlices, JOIN_BY_HASH, type Sides, sidesOf } from './slices.ts'
 import type { Connection, Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
 import { together } from './together.ts'
@@ -21,6 +22,14 @@ const CHUNK = 20_000
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
 const LOCK_TIMEOUT_MS = 700
 
+/** Keys of both tables that are looked at in one statement: a range of them, or a slice. */
+interface Piece {
+  readonly range: Range
+  readonly rows: number
+  /** Of a slice, where no index gives the order of the keys: it is read whole and joined by hash. */
+  readonly sides?: Sides
+}
+
 /**
  * Removes from new what old does not have, piece by piece; returns how many rows went. To be called when
  * every snapshot older than the end of the copy is gone: from then on whoever deletes sees both rows, so that no
@@ -35,23 +44,21 @@ export async function sweep(
   total: number,
 ): Promise<number> {
   progress.stage('sweeping', total)
-  const next = createPieces(deps, order, mapping)
+  const next = await piecesOf(deps, order, mapping)
   let swept = 0
   await together(order.signal, deps.workers, async (signal) => {
     for (let coming = next(); ; ) {
       const piece = await coming
       if (piece === undefined) return
-      // Where there are more, the next one is looked up meanwhile.
-      if (piece.upTo !== undefined) {
-        coming = next()
-        // Whoever asks for it hears of a failure.
-        coming.catch(() => undefined)
-      }
+      // The next one is looked up meanwhile; whoever asks for it hears of a failure.
+      coming = next()
+      coming.catch(() => undefined)
       await whileHeldBack(order.heldBackBy, signal, (reason) => progress.throttledBy(reason))
       await persistently(deps, signal, () =>
         deps.target.cancellable(signal, async (connection) => {
           await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
           await connection.query(`set default_transaction_isolation = 'repeatable read'`)
+          if (piece.sides !== undefined) await connection.query(JOIN_BY_HASH)
           await watched(
             deps.target,
             connection.pid,
@@ -63,26 +70,39 @@ export async function sweep(
           )
         }),
       )
-      progress.advance(PIECE)
-      if (piece.upTo === undefined) return
+      progress.advance(piece.rows)
     }
   })
   return swept
 }
 
-/** Hands out ranges of keys that cover both tables, the last one without an end. */
-function createPieces(deps: SweepDeps, order: WorkOrder, { old }: Mapping): () => Promise<Range | undefined> {
+/** Hands out what covers both tables; undefined where all has been handed out. */
+async function piecesOf(
+  deps: SweepDeps,
+  order: WorkOrder,
+  mapping: Mapping,
+): Promise<() => Promise<Piece | undefined>> {
+  const slices = await hashedSlices(deps.target, mapping)
+  if (slices === undefined) return createRanges(deps, order, mapping)
+  const sides = await sidesOf(deps.target, mapping)
+  const everything = { after: undefined, upTo: undefined }
+  const pieces = slices.map((slice) => ({ range: everything, rows: slice.rows, sides: sides(slice) }))
+  return async () => pieces.shift()
+}
+
+/** Ranges of keys, one after the other, the last one without an end. */
+function createRanges(deps: SweepDeps, order: WorkOrder, { old }: Mapping): () => Promise<Piece | undefined> {
   let after: Key | undefined
   let ended = false
   let turn: Promise<unknown> = Promise.resolve()
-  const look = async (): Promise<Range | undefined> => {
+  const look = async (): Promise<Piece | undefined> => {
     if (ended) return undefined
-    const range = { after, upTo: undefined }
-    const upTo = await persistently(deps, order.signal, () => keyAt(deps.target, old, range, PIECE))
-    const piece = { after, upTo }
+    const rest = { after, upTo: undefined }
+    const upTo = await persistently(deps, order.signal, () => keyAt(deps.target, old, rest, PIECE))
+    const range = { after, upTo }
     ended = upTo === undefined
     after = upTo
-    return piece
+    return { range, rows: PIECE }
   }
   return () => {
     const mine = turn.then(look)
@@ -95,14 +115,19 @@ function createPieces(deps: SweepDeps, order: WorkOrder, { old }: Mapping): () =
 async function sweepPiece(
   connection: Connection,
   mapping: Mapping,
-  piece: Range,
+  { range, sides }: Piece,
   removed: (rows: number) => void,
 ): Promise<void> {
-  if (!(await hasStray(connection, mapping, piece))) return
-  for (let { after } = piece; ; ) {
-    const upTo = (await keyAt(connection, mapping.new, { after, upTo: piece.upTo }, CHUNK)) ?? piece.upTo
+  // A slice is read whole, so that looking first would read it twice.
+  if (sides !== undefined) {
+    removed(await sweepChunk(connection, mapping, range, sides))
+    return
+  }
+  if (!(await hasStray(connection, mapping, range))) return
+  for (let { after } = range; ; ) {
+    const upTo = (await keyAt(connection, mapping.new, { after, upTo: range.upTo }, CHUNK)) ?? range.upTo
     removed(await sweepChunk(connection, mapping, { after, upTo }))
-    if (upTo === piece.upTo) return
+    if (upTo === range.upTo) return
     after = upTo
   }
 }

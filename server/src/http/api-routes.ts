@@ -22,26 +22,27 @@ import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type CopyRoutesDeps, copyRoutes } from './copy-routes.ts'
 import { type DriftRoutesDeps, driftRoutes } from './drift-routes.ts'
-import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
-import { registerRoute } from './register-route.ts'
+import { type RegisterRouteDeps, registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
 export interface ApiDeps
   extends DriftRoutesDeps,
     MigrationRoutesDeps,
     AlertRoutesDeps,
-    FailedRowRoutesDeps,
+    CopyRoutesDeps,
     FlagRoutesDeps,
     ChannelRoutesDeps,
     ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
     ScreenRoutesDeps,
-    PeopleRoutesDeps {
+    PeopleRoutesDeps,
+    Pick<RegisterRouteDeps, 'stepMissing'> {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -54,7 +55,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
   ...screenRoutes(deps),
   ...tripwireRoutes(deps),
-  ...failedRowRoutes(deps),
+  ...copyRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...driftRoutes(deps),

@@ -28,6 +28,7 @@ const KINDS = {
   'too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body must be JSON' },
   'invalid-definition': { status: 422, title: 'The definition is not valid' },
+  'step-not-here': { status: 422, title: 'The code of the migration is not on this server' },
   'bad-secret': { status: 422, title: 'The secret is not usable' },
   'unreadable-alert': { status: 422, title: 'The alert cannot be read' },
   'too-many-failures': { status: 429, title: 'Too many failed attempts' },

@@ -1,4 +1,4 @@
-import { parseDefinition } from '@switchback/migrations-registry'
+import { type MigrationDefinition, parseDefinition } from '@switchback/migrations-registry'
 import { z } from 'zod'
 import type { Flags } from '../flags/flags.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
@@ -22,10 +22,12 @@ const registrationSchema = z
 export interface RegisterRouteDeps {
   readonly phases: Pick<PhaseService, 'get' | 'register'>
   readonly flags: Pick<Flags, 'get'>
+  /** Why this server cannot run the code that a definition names, and what to do; undefined where it can. */
+  readonly stepMissing: (definition: MigrationDefinition) => Promise<string | undefined>
 }
 
 /** Registers a migration from the texts of its folder. */
-export const registerRoute = ({ phases, flags }: RegisterRouteDeps): Route =>
+export const registerRoute = ({ phases, flags, stepMissing }: RegisterRouteDeps): Route =>
   route({
     method: 'post',
     path: '/v1/migrations',
@@ -53,6 +55,13 @@ export const registerRoute = ({ phases, flags }: RegisterRouteDeps): Route =>
       if (alias !== undefined && (await flags.get(alias)) !== undefined) {
         throw new HttpProblem('alias-taken', `There is a flag "${alias}", which the alias would hide.`, {
           action: 'Choose another alias, or remove the flag.',
+        })
+      }
+      const missing = await stepMissing(definition)
+      if (missing !== undefined) {
+        throw new HttpProblem('step-not-here', `This server does not have the code: ${missing}.`, {
+          action:
+            'Code is never taken over this API. Deploy the folder with the server, then register again.',
         })
       }
       const { expand, rollback, contract } = body.sql

@@ -92,6 +92,16 @@ export const workSchema = z
           }),
         )
         .optional(),
+      ranges: z
+        .object({
+          all: z.int(),
+          done: z.int(),
+          active: z.array(
+            z.object({ name: z.string(), rows: z.number().optional(), total: z.number().optional() }),
+          ),
+        })
+        .optional()
+        .describe('Where work that goes by ranges of values, or by several tables, stands'),
       detail: z.record(z.string(), z.unknown()).optional(),
     }),
     result: z.record(z.string(), z.unknown()).optional(),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Registration } from '@switchback/migrations-registry'
+import type { MigrationDefinition, Registration } from '@switchback/migrations-registry'
 import { PROTOCOL, parseDefinition } from '@switchback/migrations-registry'
 import type { Express } from 'express'
 import { pino } from 'pino'
@@ -41,9 +41,9 @@ import { countLive } from '../tripwires/live-instances.ts'
 import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
+import type { CopyRoutesDeps } from './copy-routes.ts'
 import { createApp } from './create-app.ts'
 import type { DriftRoutesDeps } from './drift-routes.ts'
-import type { FailedRowRoutesDeps } from './failed-row-routes.ts'
 
 /** A whole server side of the API on a store, for tests; as main wires it, without target and sockets. */
 export interface TestApi {
@@ -83,7 +83,9 @@ export interface TestApiOptions {
   /** How people sign in who have no token. */
   readonly signOn?: SignOnSettings
   /** Rows that a backfill left out. */
-  readonly failedRows?: FailedRowRoutesDeps['failedRows']
+  readonly failedRows?: CopyRoutesDeps['failedRows']
+  readonly stepMissing?: (definition: MigrationDefinition) => Promise<string | undefined>
+  readonly copiedRanges?: CopyRoutesDeps['copiedRanges']
   readonly onDead?: (alert: string) => void
   /** The database work of targets. */
   readonly schemaOf?: DriftRoutesDeps['schemaOf']
@@ -175,6 +177,8 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     works: (migration) => worksOf(db, migration),
     failedRows: options.failedRows ?? (async () => []),
     schemaOf: options.schemaOf ?? (() => ({ schema: async () => [], acceptSchema: async () => undefined })),
+    stepMissing: options.stepMissing ?? (async () => undefined),
+    copiedRanges: options.copiedRanges ?? (async () => []),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,

@@ -136,6 +136,14 @@ export interface WorkerProgress {
   readonly chunkMs: number
 }
 
+/** Where work that goes by ranges of values, or by several tables, stands. */
+export interface RangesProgress {
+  readonly all: number
+  readonly done: number
+  /** Those that are worked on now. */
+  readonly active: readonly { readonly name: string; readonly rows?: number; readonly total?: number }[]
+}
+
 export interface WorkProgress {
   /** What is being done now, such as `copying`, `waiting for drain`, `sweeping`. */
   readonly stage: string
@@ -148,6 +156,7 @@ export interface WorkProgress {
   /** What holds the work back, where something does. */
   readonly throttledBy?: string
   readonly workers?: readonly WorkerProgress[]
+  readonly ranges?: RangesProgress
   readonly detail?: Readonly<Record<string, unknown>>
 }
 
