@@ -74,7 +74,9 @@ export const configSchema = z.object({
     .string()
     .min(1)
     .optional()
-    .describe('Folder whose migrations are registered at start, one folder each. Code that a migration names (`copy.step`) is run from here alone; workers need it too.'),
+    .describe(
+      'Folder whose migrations are registered at start, one folder each. Code that a migration names (`copy.step`) is run from here alone; workers need it too.',
+    ),
   HEARTBEAT_MS: number('milliseconds', 10, 600_000)
     .default(5_000)
     .describe('How often instances renew their lease, in ms.'),
