@@ -5,6 +5,7 @@ import { ExecutionError, WorkStopped } from './execution-error.ts'
 import { countRows, type Key, keyText, type Side, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { planWalk } from './plan-walk.ts'
+import { WITHOUT_WAITING } from './settle-copy.ts'
 import { inTransaction, type Sql, type Target } from './target.ts'
 import { rangedValue } from './value-ranges.ts'
 import { type Part, sideOf } from './walk.ts'
@@ -124,7 +125,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
         `with moved as (
            update switchback.copies set frontier = $3
            where migration = $1 and epoch = $4 and part = $6 and frontier is not distinct from $2::text[]
-           returning migration, part
+             and ${WITHOUT_WAITING} returning migration, part
          )
          insert into switchback.checkpoints (migration, part, after_key, up_to_key, worker)
          select migration, part, $2, $3, $5 from moved returning id, part, after_key, up_to_key`,
@@ -226,7 +227,7 @@ async function beginCopy(places: Places, mapping: Mapping, epoch: number): Promi
          values ($1, $2, $3, $4, $5, $6)
          on conflict (migration) do update set epoch = excluded.epoch, mapping = excluded.mapping,
            upper_key = excluded.upper_key, frontier = null, total = excluded.total, parts = excluded.parts,
-           part = 0, began_at = clock_timestamp()
+           part = 0, began_at = clock_timestamp(), ended_at = null
          returning *`,
         [
           ...[migration, epoch, checksumOf(mapping, isByBlocks(parts)), upper ?? null, total],

@@ -14,6 +14,7 @@ import { type ScreenRoutesDeps, screenRoutes } from '../overview/screen-routes.t
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import type { ReviewRoutesDeps } from '../review/review-routes.ts'
 import { reviewRoutes } from '../review/review-routes.ts'
+import { type PeopleRoutesDeps, peopleRoutes } from '../sign-on/people-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
@@ -39,6 +40,7 @@ export interface ApiDeps
     PollingRoutesDeps,
     TripwireRoutesDeps,
     ScreenRoutesDeps,
+    PeopleRoutesDeps,
     Pick<RegisterRouteDeps, 'stepMissing'> {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
@@ -64,6 +66,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...peopleRoutes(deps),
   ...channelRoutes(deps),
   ...reviewRoutes(deps),
   ...pollingRoutes(deps),

@@ -30,7 +30,7 @@ import type {
   StoredMigration,
 } from './phase-service.ts'
 import type { PhaseStore, PhaseTx } from './phase-store.ts'
-import { toEvent } from './to-event.ts'
+import { askerOf, toEvent } from './to-event.ts'
 
 /** What the gate asks of a target database; `undefined` where it cannot be reached. */
 export interface TargetFacts {
@@ -114,7 +114,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     const conflicts = (await target.conflicts?.(migration, others)) ?? []
     return {
       now: clock(),
-      ...(by === undefined ? {} : { by: by.name }),
+      ...(by === undefined ? {} : { asker: askerOf(by) }),
       instances,
       ...asked,
       schema: [...conflicts, ...(asked.schema ?? [])],

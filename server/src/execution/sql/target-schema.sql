@@ -138,6 +138,8 @@ create table if not exists switchback.copies (
 -- is one part, in the order of its keys. upper_key and frontier are those of the part that is being handed out.
 alter table switchback.copies add column if not exists parts jsonb;
 alter table switchback.copies add column if not exists part int not null default 0;
+-- When the last range was done; what was committed before it is on disk when this is.
+alter table switchback.copies add column if not exists ended_at timestamptz;
 
 -- Ranges (after_key, up_to_key] of a copy; done commits with the rows of the range.
 create table if not exists switchback.checkpoints (
