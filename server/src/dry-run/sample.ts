@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
@@ -103,8 +104,13 @@ const FEW_PAGES = 20
 const columnList = ({ columns }: SampledTable): string => columns.map(quoteIdent).join(', ')
 
 async function transfer(from: Connection, into: Connection, query: string, table: string, columns: string) {
+  // Whole before it is written, which the limits allow: a copy that is refused on one side would leave the other
+  // side's unended, and its connection waiting.
+  const chunks: Buffer[] = []
+  for await (const chunk of from.client.query(copyTo(`copy (${query}) to stdout`)))
+    chunks.push(chunk as Buffer)
   const load = into.client.query(copyFrom(`copy ${table} (${columns}) from stdin`))
-  await pipeline(from.client.query(copyTo(`copy (${query}) to stdout`)), load)
+  await pipeline(Readable.from(chunks), load)
   return load.rowCount
 }
 
