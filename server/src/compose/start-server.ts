@@ -30,6 +30,7 @@ import { createSecretBox } from '../secrets/secret-box.ts'
 import { loadSecretKey } from '../secrets/secret-key.ts'
 import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
+import { createHealthHistory } from '../telemetry/health-history.ts'
 import { createTokens } from '../tokens/tokens.ts'
 import { composeNotices } from './compose-notices.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
@@ -50,6 +51,7 @@ export interface RunningServer {
 const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
 const FAILURES_MS = 10_000
+const HISTORY_MS = 5_000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
 /** A fleet that comes back knocks all at once; the system may allow less. */
@@ -119,10 +121,19 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       intervalMs: FAILURES_MS,
     })
     shutdown.add('failures', () => failures.stop())
+    const history = createHealthHistory({
+      db,
+      clock,
+      server: newId('srv'),
+      onFault: (error) => log.warn({ err: error }, 'measurements could not be kept for charts; trying again'),
+      intervalMs: HISTORY_MS,
+    })
+    shutdown.add('history', () => history.stop())
     const telemetry = (batch: Telemetry): void => {
       metrics.telemetry(batch)
       exchange.record(batch)
       failures.record(batch)
+      history.record(batch)
     }
     const inbox = createAlertInbox({
       db,
@@ -188,7 +199,6 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       waitingRoom,
       telemetry,
       monitor,
-      series: signals.series,
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
     const hooks = { db, sources, inbox, askSns }
@@ -234,6 +244,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     notifier.start()
     reconciliation?.start()
     failures.start()
+    history.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

@@ -30,7 +30,6 @@ import type { AskSns } from '../receivers/sns.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import type { Sources } from '../sources/sources.ts'
 import { createSources } from '../sources/sources.ts'
-import { createHealthSeries } from '../telemetry/health-series.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
@@ -154,7 +153,6 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
   })
   const routes = apiRoutes({
     monitor,
-    series: createHealthSeries(),
     db,
     clock,
     newId,
