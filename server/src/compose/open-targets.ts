@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { MigrationDefinition } from '@switchback/migrations-registry'
+import type { MigrationDefinition, Path } from '@switchback/migrations-registry'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../db/clock.ts'
 import { createDb, quoteIdent } from '../db/db.ts'
@@ -22,6 +22,8 @@ export interface Targets {
   executionFor(definition: MigrationDefinition): Execution
   /** Looks at the database of old. @throws as `executionFor` */
   inspectionFor(definition: MigrationDefinition): Inspection
+  /** The database of each path; the same twice where both are in one. @throws as `executionFor` */
+  databasesOf(definition: MigrationDefinition): Readonly<Record<Path, Target>>
   close(): Promise<void>
 }
 
@@ -59,6 +61,7 @@ export async function openTargets(
   }
 
   return {
+    databasesOf: ({ target, copy }) => ({ old: targetOf(target), new: targetOf(copy?.toTarget ?? target) }),
     inspectionFor: ({ target }) => createInspection(targetOf(target)),
     executionFor: ({ target, copy }) => {
       const name = copy?.toTarget === undefined ? target : `${target} ${copy.toTarget}`

@@ -29,8 +29,8 @@ import { createFailures } from '../review/failures.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import { loadSecretKey } from '../secrets/secret-key.ts'
 import { createSources } from '../sources/sources.ts'
-import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createHealthHistory } from '../telemetry/health-history.ts'
+import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
 import { composeNotices } from './compose-notices.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
@@ -192,6 +192,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       channels,
       snapshots,
       works: (migration) => worksOf(db, migration),
+      databasesOf: targets.databasesOf,
+      timing: config.timing,
+      targetNames: Object.keys(config.targets),
+      announce,
       schemaOf: (definition) => targets.executionFor(definition),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
       flags: createFlags({ db, clock, announce }),

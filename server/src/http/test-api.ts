@@ -8,6 +8,7 @@ import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import { composeNotices } from '../compose/compose-notices.ts'
+import type { DataRoutesDeps } from '../data-view/data-routes.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
 import { createFlags } from '../flags/flags.ts'
@@ -30,6 +31,7 @@ import type { AskSns } from '../receivers/sns.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import type { Sources } from '../sources/sources.ts'
 import { createSources } from '../sources/sources.ts'
+import type { TimingRoutesDeps } from '../timing/timing-routes.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
@@ -78,6 +80,9 @@ export interface TestApiOptions {
   readonly secretKey?: string
   /** Rows that a backfill left out. */
   readonly failedRows?: FailedRowRoutesDeps['failedRows']
+  /** The target, for what looks at it. */
+  readonly databasesOf?: DataRoutesDeps['databasesOf']
+  readonly timing?: TimingRoutesDeps['timing']
   readonly onDead?: (alert: string) => void
 }
 
@@ -161,6 +166,14 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     works: (migration) => worksOf(db, migration),
     failedRows: options.failedRows ?? (async () => []),
+    databasesOf:
+      options.databasesOf ??
+      (() => {
+        throw new Error('there is no target here')
+      }),
+    timing: options.timing ?? {},
+    announce,
+    targetNames: ['main'],
     schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),

@@ -43,11 +43,7 @@ const sumsOf = (from: string, groups: string, more = ''): string => `
   from ${from} group by ${groups}`
 
 /** Writes slots of one server as they stand. Migrations that nobody registered are passed over. */
-export async function writeSlots(
-  on: Queryable,
-  server: string,
-  slots: readonly HealthSlot[],
-): Promise<void> {
+export async function writeSlots(on: Queryable, server: string, slots: readonly HealthSlot[]): Promise<void> {
   await on.query(
     `insert into health_slots (migration, at, server, epoch, path, ${FIGURES})
      select s.migration, to_timestamp(s.at / 1000.0), $1, s.epoch, s.path, s.operations, s.failed, s.latency,
@@ -68,9 +64,7 @@ export async function writeSlots(
  */
 export const rollUp = (db: Db, now: number): Promise<boolean> =>
   db.tx(async (tx) => {
-    const { rows } = await tx.query<{ until: Date }>(
-      'select until from health_rolled for update skip locked',
-    )
+    const { rows } = await tx.query<{ until: Date }>('select until from health_rolled for update skip locked')
     const [rolled] = rows
     if (rolled === undefined) return false
     const to = new Date(Math.floor((now - LATE_MS) / ROLLED_MS) * ROLLED_MS)
@@ -124,11 +118,10 @@ export async function healthSince(
          union all ${recent} and at >= (select until from health_rolled)`
   const steps = `(select *, to_timestamp(floor(extract(epoch from at) * 1000 / $3) * $3 / 1000.0) as step
     from (${all}) figures) slots`
-  const { rows } = await on.query<Row>(`${sumsOf(steps, 'step, path', 'max(epoch) as epoch,')} order by step, path`, [
-    migration,
-    new Date(since),
-    stepMs,
-  ])
+  const { rows } = await on.query<Row>(
+    `${sumsOf(steps, 'step, path', 'max(epoch) as epoch,')} order by step, path`,
+    [migration, new Date(since), stepMs],
+  )
   const points = new Map<number, HealthPoint>()
   for (const row of rows) {
     const at = row.step.getTime() + stepMs
