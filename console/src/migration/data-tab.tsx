@@ -6,9 +6,11 @@ import type { IconName } from '../ui/icon.tsx'
 import { Meter } from '../ui/meter.tsx'
 import { Notice } from '../ui/notice.tsx'
 import { Ago } from '../ui/time.tsx'
+import { CopySection } from './copy-section.tsx'
 import { Differences } from './differences.tsx'
 import { FailedRows } from './failed-rows.tsx'
 import type { Detail } from './migration-page.tsx'
+import { Repairs } from './repairs.tsx'
 import './data.css'
 
 type Work = Schema<'Work'>
@@ -22,8 +24,9 @@ const STATUS: Readonly<Record<Work['status'], { word: string; icon: IconName; to
 
 /** The database work of this migration: what runs now, and what came of what ran before. */
 export function DataTab({ migration }: { readonly migration: Detail }) {
-  const { works, state, gate } = migration
+  const { id, works, state, gate, definition } = migration
   const repairs = gate.blockers.filter(({ code }) => code === 'repairs-open' || code === 'rows-failed')
+  const copies = definition.copy !== undefined
   return (
     <div className="stack">
       <p className="row">
@@ -38,21 +41,33 @@ export function DataTab({ migration }: { readonly migration: Detail }) {
           {blocker.action}
         </Notice>
       ))}
-      {gate.blockers.some(({ code }) => code === 'rows-failed') && <FailedRows migration={migration.id} />}
+      {gate.blockers.some(({ code }) => code === 'rows-failed') && <FailedRows migration={id} />}
       {works.length === 0 ? (
         <Nothing title="No database work yet">The first is the expand, when it is advanced.</Nothing>
       ) : (
-        <ul className="works">
-          {works.map((work) => (
-            <li key={`${work.kind} ${work.epoch}`}>
-              <WorkItem work={work} />
-            </li>
-          ))}
-        </ul>
+        <Works works={works.slice(0, 1)} migration={id} />
+      )}
+      {copies && state.phase !== 'planned' && <CopySection migration={migration} />}
+      {copies && state.phase !== 'planned' && <Repairs migration={id} />}
+      {works.length > 1 && (
+        <section className="stack-s" aria-labelledby="before">
+          <h3 id="before">Work before</h3>
+          <Works works={works.slice(1)} migration={id} />
+        </section>
       )}
     </div>
   )
 }
+
+const Works = ({ works, migration }: { readonly works: readonly Work[]; readonly migration: string }) => (
+  <ul className="works">
+    {works.map((work) => (
+      <li key={`${work.kind} ${work.epoch}`}>
+        <WorkItem work={work} migration={migration} />
+      </li>
+    ))}
+  </ul>
+)
 
 const Proof = ({ path, complete }: { readonly path: 'old' | 'new'; readonly complete: boolean }) => (
   <Chip tone={complete ? path : 'idle'} icon={complete ? 'check' : 'clock'}>
@@ -60,7 +75,7 @@ const Proof = ({ path, complete }: { readonly path: 'old' | 'new'; readonly comp
   </Chip>
 )
 
-function WorkItem({ work }: { readonly work: Work }) {
+function WorkItem({ work, migration }: { readonly work: Work; readonly migration: string }) {
   const { progress } = work
   const status = STATUS[work.status]
   const under = work.status === 'running'
@@ -101,18 +116,19 @@ function WorkItem({ work }: { readonly work: Work }) {
         began <Ago at={work.startedAt} />
         {work.endedAt !== undefined && `, took ${duration(work.endedAt - work.startedAt)}`}
       </p>
-      {work.result !== undefined && <Result result={work.result} />}
+      {work.result !== undefined && <Result result={work.result} migration={migration} />}
       {progress.detail !== undefined && under && <Facts of={progress.detail} />}
     </article>
   )
 }
 
-function Result({ result }: { readonly result: Readonly<Record<string, unknown>> }) {
+function Result(props: { readonly result: Readonly<Record<string, unknown>>; readonly migration: string }) {
+  const { result, migration } = props
   const { mismatches, faults, ...rest } = result
   return (
     <>
       <Facts of={rest} />
-      <Differences mismatches={mismatches} faults={faults} />
+      <Differences migration={migration} mismatches={mismatches} faults={faults} />
     </>
   )
 }

@@ -4,8 +4,10 @@ import { useSession } from '../session/session.tsx'
 import { Page } from '../shell/page.tsx'
 import { Button } from '../ui/button.tsx'
 import { Notice, Trouble } from '../ui/notice.tsx'
+import { AlertSources } from './alert-sources.tsx'
 import { Channels } from './channels.tsx'
 import { NewToken } from './new-token.tsx'
+import { Targets } from './targets.tsx'
 import { TokenTable } from './token-table.tsx'
 import './settings.css'
 
@@ -33,6 +35,8 @@ export function SettingsPage() {
           </div>
         </section>
         <Channels />
+        <AlertSources />
+        <Targets />
         <Roles />
         {making && <NewToken onClose={() => setMaking(false)} />}
       </div>
@@ -43,9 +47,9 @@ export function SettingsPage() {
 const MEANS = {
   read: 'See everything',
   evaluate: 'Evaluate flags',
-  operate: 'Advance, roll out, pause, revert, re-arm',
+  operate: 'Advance, roll out, pause, revert, re-arm, change flags and limits',
   approve: 'Approve contract, restore',
-  administer: 'Pass over blockers, forget instances, manage tokens',
+  administer: 'Pass over blockers, forget instances, manage tokens, channels, alert sources, windows',
   connect: 'Connect as an instance',
   alert: 'Deliver alerts',
 } as const

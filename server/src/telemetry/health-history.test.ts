@@ -45,7 +45,7 @@ const historyOf = (server: string) =>
     },
     intervalMs: 60_000,
   })
-const tell = (history: ReturnType<typeof historyOf>, ...measurements: readonly Measurement[]) =>
+const tell = (history: ReturnType<typeof historyOf>, ...measurements: Measurement[]) =>
   history.record({ measurements, dropped: 0 })
 const seen = (since: number, stepMs = 10_000) => healthSince(store.db, 'm', since, stepMs)
 
