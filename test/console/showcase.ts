@@ -1,3 +1,4 @@
+import { waitFor } from '@switchback/test/support'
 import type { Scene } from './scene.ts'
 import type { Made } from './scenery.ts'
 
@@ -114,9 +115,15 @@ async function setUp(scene: Scene): Promise<void> {
   })
 }
 
+const worksOf = async (scene: Scene, id: string): Promise<readonly { readonly status: string }[]> =>
+  (await scene.service.call<{ works: { status: string }[] }>('GET', `/v1/migrations/${id}/works`)).body.works
+
 /** Somebody has written past the application: verification finds it, and mends it. */
 async function stray(scene: Scene): Promise<void> {
   await scene.advance('driver-balances', 'backfill')
+  await waitFor(async () => (await worksOf(scene, 'driver-balances'))[0]?.status === 'done', {
+    what: 'the copy to end',
+  })
   await scene.sql(`update driver_balances_v2 set payload = 'row 41 (by hand)' where id = 41;
     delete from driver_balances_v2 where id = 977;
     insert into driver_balances_v2 (id, payload) values (90001, 'left over')`)

@@ -55,7 +55,7 @@ export const formOf = (flag: StoredFlag): FlagForm => ({
   rules: flag.rules.map(({ when, share, variant }, id) => ({
     id,
     attribute: when?.attribute ?? '',
-    among: when?.in.map(typed).join(', ') ?? '',
+    among: when?.in.map(inList).join(', ') ?? '',
     share: share === undefined ? '' : percents(share),
     variant,
   })),
@@ -66,6 +66,9 @@ export const formOf = (flag: StoredFlag): FlagForm => ({
 /** A text that would read as something else is put into quotes. */
 const typed = (value: unknown): string =>
   typeof value === 'string' && value !== '' && parsed(value) === value ? value : JSON.stringify(value)
+
+const inList = (value: string | number | boolean): string =>
+  typeof value === 'string' && /[,"]|^\s|\s$/.test(value) ? JSON.stringify(value) : typed(value)
 
 /** Numbers, true, false, and what is in quotes or braces are what they are; all else is text. */
 function parsed(text: string): unknown {
@@ -97,7 +100,7 @@ export function bodyOf(form: FlagForm): FlagBody {
 
 /** Commas within quotes belong to the text. */
 function valuesOf(among: string): (string | number | boolean)[] {
-  const parts = among.match(/"(?:[^"\\]|\\.)*"|[^,]+/g) ?? []
+  const parts = among.match(/\s*"(?:[^"\\]|\\.)*"|[^,]+/g) ?? []
   return parts
     .map((part) => part.trim())
     .filter((part) => part !== '')

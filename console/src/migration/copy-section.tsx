@@ -6,19 +6,22 @@ import type { Detail } from './migration-page.tsx'
 import { ThrottleCard } from './throttle-card.tsx'
 
 const LOOK_MS = 2_000
+/** Where something is copied or compared, or is about to be. */
+const HELD_IN: ReadonlySet<string> = new Set(['expanded', 'dual-write', 'backfill', 'shadow', 'retired'])
 
 /** Copying history: what holds it back, every chunk, every worker. */
 export function CopySection({ migration }: { readonly migration: Detail }) {
-  const { id, works } = migration
+  const { id, works, state } = migration
   const copying = works.find(({ kind, status }) => kind === 'backfill' && status === 'running')
   const { data } = useRead(
     'GET /v1/migrations/{id}/chunks',
     { params: { id } },
     copying === undefined ? {} : { every: LOOK_MS },
   )
+  const working = works.some(({ status }) => status === 'running')
   return (
     <>
-      <ThrottleCard migration={migration} />
+      {(working || HELD_IN.has(state.phase)) && <ThrottleCard migration={migration} />}
       {data?.copy !== undefined && data.copy.cells.length > 0 && <HeatStrip copy={data.copy} />}
       {copying?.progress.workers !== undefined && <Workers of={copying.progress.workers} />}
     </>

@@ -32,13 +32,12 @@ export function DataTab({ migration }: { readonly migration: Detail }) {
       <p className="row">
         <Proof path="old" complete={state.complete.old} />
         <Proof path="new" complete={state.complete.new} />
-        <Chip icon={state.backfillOn && !state.paused ? 'play' : 'pause'}>
-          Copying {state.backfillOn && !state.paused ? 'may run' : 'is switched off'}
-        </Chip>
       </p>
       {repairs.map((blocker) => (
         <Notice key={blocker.subject} tone="warn" title={blocker.message}>
-          {blocker.action}
+          {blocker.code === 'rows-failed'
+            ? 'Mend them in old; then Retry backfill, above, copies them.'
+            : blocker.action}
         </Notice>
       ))}
       {gate.blockers.some(({ code }) => code === 'rows-failed') && <FailedRows migration={id} />}
@@ -135,22 +134,36 @@ function Result(props: { readonly result: Readonly<Record<string, unknown>>; rea
 
 const words = (name: string): string => name.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`)
 
-/** Figures by name; what is no figure is for the audit log. */
+/** Longer texts are told apart from the figures. */
+const SHORT = 24
+
+/** Figures by name; what is neither figure nor text is for the audit log. */
 function Facts({ of }: { readonly of: Readonly<Record<string, unknown>> }) {
-  const figures = Object.entries(of).filter(
-    ([, value]) => typeof value === 'number' || typeof value === 'string',
-  )
-  if (figures.length === 0) return null
+  const texts = Object.entries(of).flatMap(([name, value]): [string, string][] => {
+    if (typeof value === 'string') return [[name, value]]
+    if (typeof value !== 'number') return []
+    const ms = /^(.*?)(Ms|ms)$/.exec(name)
+    return ms === null ? [[name, count(value)]] : [[ms[1] === '' ? 'time' : (ms[1] ?? name), duration(value)]]
+  })
+  const short = texts.filter(([, text]) => text.length <= SHORT)
+  const long = texts.filter(([, text]) => text.length > SHORT)
   return (
-    <dl className="figures-row">
-      {figures.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name === 'ms' ? 'time' : words(name)}</dt>
-          <dd>
-            {typeof value === 'number' ? (name === 'ms' ? duration(value) : count(value)) : String(value)}
-          </dd>
-        </div>
+    <>
+      {short.length > 0 && (
+        <dl className="figures-row">
+          {short.map(([name, text]) => (
+            <div key={name}>
+              <dt>{words(name)}</dt>
+              <dd>{text}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {long.map(([name, text]) => (
+        <p key={name} className="tiny muted wrap-anywhere">
+          {words(name)}: {text}
+        </p>
       ))}
-    </dl>
+    </>
   )
 }

@@ -42,6 +42,7 @@ export function limitLine(
 }
 
 export const RANGES = [
+  { minutes: 15, name: '15 min' },
   { minutes: 60, name: '1 hour' },
   { minutes: 360, name: '6 hours' },
   { minutes: 1_440, name: '1 day' },

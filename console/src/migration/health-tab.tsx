@@ -25,7 +25,7 @@ export function HealthTab({ migration }: { readonly migration: Detail }) {
   const { data, error } = useRead(
     'GET /v1/migrations/{id}/health',
     { params: { id }, query: { minutes } },
-    { every: minutes === RANGES[0].minutes ? LOOK_MS : LONG_LOOK_MS },
+    { every: minutes <= 60 ? LOOK_MS : LONG_LOOK_MS },
   )
   if (data === undefined) return <Trouble error={error} />
   const { points, changes } = data
@@ -154,19 +154,23 @@ function BothPaths({
   const text = (of: HealthPoint['old']) =>
     of === undefined ? 'idle' : `${shown(of)} of ${count(of.operations)} operations`
   return (
-    <p className="small row">
-      <Chip tone="old" icon="dot">
-        old
-      </Chip>
-      {text(last.old)}
-      <Chip tone="new" icon="dot">
-        new
-      </Chip>
-      {text(last.new)}
-      <span className="muted">
-        <Ago at={last.at} />
-      </span>
-    </p>
+    <div className="stack-s small">
+      <p className="row">
+        <Chip tone="old" icon="dot">
+          old
+        </Chip>
+        {text(last.old)}
+      </p>
+      <p className="row">
+        <Chip tone="new" icon="dot">
+          new
+        </Chip>
+        {text(last.new)}
+        <span className="muted">
+          <Ago at={last.at} />
+        </span>
+      </p>
+    </div>
   )
 }
 

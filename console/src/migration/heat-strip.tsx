@@ -20,7 +20,7 @@ export function HeatStrip({ copy }: { readonly copy: Copy }) {
   const [chosen, setChosen] = useState<number>()
   const { cells } = copy
   const { of } = MEASURES[measure]
-  const most = Math.max(...cells.map(of), 1)
+  const most = almostMost(cells.map(of))
   const at = chosen === undefined ? undefined : cells[Math.min(chosen, cells.length - 1)]
   const step = (event: KeyboardEvent) => {
     const by = { ArrowRight: 1, ArrowLeft: -1, Home: -cells.length, End: cells.length }[event.key]
@@ -63,6 +63,12 @@ export function HeatStrip({ copy }: { readonly copy: Copy }) {
       <p className="small heat-words">{at === undefined ? <Legend measure={measure} /> : words(at)}</p>
     </section>
   )
+}
+
+/** One odd chunk must not make all others look alike. */
+function almostMost(values: readonly number[]): number {
+  const sorted = [...values].sort((one, other) => one - other)
+  return Math.max(sorted[Math.floor(0.95 * (sorted.length - 1))] ?? 0, Number.MIN_VALUE)
 }
 
 /** Failed before open before how much: what wants a person is seen first. */

@@ -80,9 +80,11 @@ function Step({ row, standing }: { readonly row: Row; readonly standing: keyof t
         )}
       </div>
       <div className="way small">
-        <Chip tone={standing === 'passed' ? 'idle' : tone} icon={icon}>
-          {word}
-        </Chip>
+        {phase !== 'planned' && (
+          <Chip tone={standing === 'passed' ? 'idle' : tone} icon={icon}>
+            {word}
+          </Chip>
+        )}
         {way !== 'none' && <span className="second">Back to {wayBack}</span>}
       </div>
     </li>

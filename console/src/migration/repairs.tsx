@@ -60,7 +60,7 @@ export function Repairs({ migration }: { readonly migration: string }) {
             <tbody>
               {data.repairs.map(({ key, path, reason, queuedAt, attempts, lastError, settling }) => (
                 <tr key={`${path} ${key}`}>
-                  <td className="mono wrap-anywhere">{keyWords(key)}</td>
+                  <td className="mono key-cell">{keyWords(key)}</td>
                   <td>
                     <Chip tone={path} icon="dot">
                       {path}

@@ -85,6 +85,7 @@ function SqlFile({ name, text, findings, statements, dry }: SqlFileProps) {
             <StatementLocks
               key={statement.position}
               statement={statement}
+              alone={statements.length === 1}
               dry={dry.find(({ position }) => position === statement.position)}
             />
           ))}

@@ -17,9 +17,12 @@ const TAKES: Readonly<Record<Statement['work'], string>> = {
 export function StatementLocks({
   statement,
   dry,
+  alone,
 }: {
   readonly statement: Statement
   readonly dry: DryStatement | undefined
+  /** The file holds no other: its text stands beside. */
+  readonly alone: boolean
 }) {
   const { position, text, runs } = statement
   const { locks, blocking, work } = dry ?? statement
@@ -40,7 +43,7 @@ export function StatementLocks({
           {dry !== undefined && dry.estimateMs > 0 && `, about ${duration(dry.estimateMs)}`}
         </span>
       </div>
-      <pre className="mono">{text}</pre>
+      {!alone && <pre className="mono">{text}</pre>}
       {locks.length === 0 ? (
         <p className="small second">Takes no lock on a table.</p>
       ) : (

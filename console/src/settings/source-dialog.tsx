@@ -54,7 +54,7 @@ export function SourceDialog({
                   compact
                   busy={remove.isPending}
                   whyNot={secrets.length === 1 ? 'It is the only one: make a new one first.' : undefined}
-                  label={`End the secret of ${createdBy}, ${index === 0 ? 'the newest' : 'the older'}`}
+                  label={`End it, the ${index === 0 ? 'newest' : 'older'} secret, of ${createdBy}`}
                   onPress={() => remove.mutate({ params: { name, secret: id } })}
                 >
                   End it

@@ -15,6 +15,7 @@ interface Mark {
 }
 
 export interface ChartProps {
+  /** Read out in place of the drawing; the latest figures stand beside it as text. */
   readonly label: string
   /** Unix milliseconds. */
   readonly times: readonly number[]
@@ -142,8 +143,9 @@ function drawMarks(plot: UPlot, marks: readonly Mark[], of: (name: string) => st
   ctx.save()
   ctx.font = `${11 * ratio}px system-ui, sans-serif`
   ctx.setLineDash([3 * ratio, 3 * ratio])
-  let named = Number.NEGATIVE_INFINITY
-  for (const { at, epoch, phase, revert } of marks) {
+  // From the newest back: where there is no room for all names, it is the later ones that matter.
+  let named = Number.POSITIVE_INFINITY
+  for (const { at, epoch, phase, revert } of [...marks].reverse()) {
     const x = plot.valToPos(at / 1_000, 'x', true)
     if (x < bbox.left || x > bbox.left + bbox.width) continue
     ctx.strokeStyle = of(revert ? '--bad' : '--border-strong')
@@ -151,7 +153,7 @@ function drawMarks(plot: UPlot, marks: readonly Mark[], of: (name: string) => st
     ctx.moveTo(x, bbox.top)
     ctx.lineTo(x, bbox.top + bbox.height)
     ctx.stroke()
-    if (x - named < MARK_APART * ratio) continue
+    if (named - x < MARK_APART * ratio) continue
     named = x
     const text = revert ? `${phase}, reverted` : `${phase} e${epoch}`
     const room = bbox.left + bbox.width - x

@@ -91,6 +91,11 @@ function wayBack({ phase, revertsTo, revertBy }: PhaseRow, sql: MigrationSql): s
   return `${revertsTo}: by ${by[revertBy] ?? revertBy}`
 }
 
+const approvalsOf = (count: number): string =>
+  count === 1
+    ? 'another person than who advances has approved'
+    : `${count} other people than who advances have approved`
+
 const percent = (share: number): string => `${Number((share * 100).toFixed(3))}%`
 const soaked = (ms: number): readonly string[] => (ms > 0 ? [`soaked for ${formatDuration(ms)}`] : [])
 
@@ -142,7 +147,7 @@ function gateOf(
         ...drained,
         ...fenced,
         ...soaked(definition.contract.after),
-        `${definition.contract.approvals} approvals by other people than who advances`,
+        approvalsOf(definition.contract.approvals),
         'nothing in the catalog depends on what goes',
         'what goes is archived, read back and compared',
         ...blocking('contract'),
