@@ -68,7 +68,7 @@ describe.skipIf(chromium === undefined)('the data of a migration in the console'
     const strip = page.getByRole('slider', { name: 'Chunk of the copy' })
     await strip.focus()
     await page.keyboard.press('Home')
-    await page.getByText(/^Up to key \d+: 50 rows, 50 of them written, slowest/).waitFor()
+    await page.getByText(/^Up to key \d+: \d+ rows, \d+ of them written, slowest/).waitFor()
     expect(await strip.getAttribute('aria-valuetext')).toMatch(/^Up to key/)
     await limits(page, { 'Rows copied in a second': '' })
     await page.getByText('no limit', { exact: true }).waitFor()

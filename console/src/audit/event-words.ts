@@ -55,6 +55,10 @@ const WORDS: Readonly<Record<string, (detail: Detail) => string>> = {
   'work.retried': () => 'Work started again',
   'fence.passed': ({ command }) => `Fence passed up to epoch ${command?.epoch ?? ''}`,
   'instance.forgotten': ({ reason }) => `Instance forgotten${because(reason)}`,
+  'migration.dry-run': () => 'Files run on a copy of the schema',
+  'migration.throttle-set': () => 'Limits changed',
+  'schema.drift-accepted': ({ reason }) => `Schema taken as it is${because(reason)}`,
+  'target.timing-set': ({ reason }) => `Windows and freezes set${because(reason)}`,
   'token.created': ({ name, role }) => `Token made for ${name ?? 'somebody'}, ${role ?? ''}`,
   'token.revoked': () => 'Token revoked',
 }
