@@ -8,7 +8,8 @@ import { launch, type Visited, visit } from './browser.ts'
 import { openScene, type Scene } from './scene.ts'
 import type { Made } from './scenery.ts'
 
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const require = createRequire(import.meta.url)
+const AXE = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8')
 
 interface OpenOptions {
   /** Role; an admin where not given. */

@@ -1,9 +1,8 @@
 import { useState } from 'react'
 import { useChange, useRead } from '../api/use-api.ts'
 import type { Phase } from '../migration/words.ts'
-import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { Trouble } from '../ui/notice.tsx'
+import { FormEnd } from '../ui/form-end.tsx'
 import { useToast } from '../ui/toasts.tsx'
 import { bodyOf, type FlagForm, formOf, missingIn, NEW_FLAG, type StoredFlag } from './flag-form.ts'
 import { RuleFields } from './rule-fields.tsx'
@@ -75,13 +74,13 @@ export function FlagDialog({ flag, onClose }: FlagDialogProps) {
         <VariantFields form={form} set={set} />
         <RuleFields rules={form.rules} variants={names} onChange={(rules) => set({ rules })} />
         <Requires form={form} set={set} />
-        <Trouble error={change.error} />
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button kind="primary" type="submit" busy={change.isPending} whyNot={missingIn(form)}>
-            {flag === undefined ? 'Make it' : 'Save'}
-          </Button>
-        </div>
+        <FormEnd
+          verb={flag === undefined ? 'Make it' : 'Save'}
+          busy={change.isPending}
+          whyNot={missingIn(form)}
+          error={change.error}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   )

@@ -46,7 +46,7 @@ export function Differences({ migration, ...props }: DifferencesProps) {
   ] satisfies readonly Mismatch[]
   if (all.length === 0) return null
   return (
-    <ul className="differences" aria-label="Keys that differed">
+    <ul className="boxes" aria-label="Keys that differed">
       {all.map((mismatch: Mismatch) => {
         const { key, kind, columns = [], values } = mismatch
         const fault = faults.get(key)

@@ -68,7 +68,7 @@ export function Drift({ migration }: { readonly migration: Detail }) {
               {several(differences.length, 'difference')}
             </Chip>
           </p>
-          <ul className="statements">
+          <ul className="boxes">
             {differences.map(({ object, kind, expected, found, message }) => (
               <li key={`${kind} ${object}`}>
                 <strong className="wrap-anywhere">{message}</strong>

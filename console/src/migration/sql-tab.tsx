@@ -80,7 +80,7 @@ function SqlFile({ name, text, findings, statements, dry }: SqlFileProps) {
               </span>
             ))}
         </pre>
-        <ul className="statements">
+        <ul className="boxes statements">
           {statements.map((statement) => (
             <StatementLocks
               key={statement.position}

@@ -1,9 +1,8 @@
 import { useState } from 'react'
 import type { Input } from '../api/client.ts'
 import { useChange } from '../api/use-api.ts'
-import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { Trouble } from '../ui/notice.tsx'
+import { FormEnd } from '../ui/form-end.tsx'
 import { useToast } from '../ui/toasts.tsx'
 import { LIMITS, type LimitName, limitNow, limitText } from './limits.ts'
 import type { Detail } from './migration-page.tsx'
@@ -75,18 +74,13 @@ export function ThrottleDialog({
             ),
           )}
         </div>
-        <Trouble error={throttle.error} />
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            type="submit"
-            busy={throttle.isPending}
-            whyNot={changed.length === 0 ? 'Nothing is changed yet.' : undefined}
-          >
-            Set
-          </Button>
-        </div>
+        <FormEnd
+          verb="Set"
+          busy={throttle.isPending}
+          whyNot={changed.length === 0 ? 'Nothing is changed yet.' : undefined}
+          error={throttle.error}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   )

@@ -1,9 +1,8 @@
 import { useState } from 'react'
 import type { Schema } from '../api/client.ts'
 import { useChange } from '../api/use-api.ts'
-import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { Trouble } from '../ui/notice.tsx'
+import { FormEnd } from '../ui/form-end.tsx'
 import { words } from './new-source.tsx'
 import { ShownOnce } from './shown-once.tsx'
 
@@ -100,18 +99,13 @@ export function NewChannel({ onClose }: { readonly onClose: () => void }) {
           </div>
         )}
         {field('migrations', 'Only about these migrations; about all where left empty', 'user-profiles')}
-        <Trouble error={create.error} />
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            type="submit"
-            busy={create.isPending}
-            whyNot={texts.name.trim() === '' ? 'Give it a name first.' : undefined}
-          >
-            Make it
-          </Button>
-        </div>
+        <FormEnd
+          verb="Make it"
+          busy={create.isPending}
+          whyNot={texts.name.trim() === '' ? 'Give it a name first.' : undefined}
+          error={create.error}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   )

@@ -2,7 +2,8 @@ import { useState } from 'react'
 import { useChange } from '../api/use-api.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { Notice, Trouble } from '../ui/notice.tsx'
+import { FormEnd } from '../ui/form-end.tsx'
+import { Notice } from '../ui/notice.tsx'
 import { SourceHow } from './source-how.tsx'
 import { KINDS, SET_UP, type SourceKind } from './source-setup.ts'
 
@@ -111,18 +112,13 @@ export function NewSource({ onClose }: { readonly onClose: () => void }) {
             onChange={(event) => setMigrations(event.target.value)}
           />
         </label>
-        <Trouble error={create.error} />
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            type="submit"
-            busy={create.isPending}
-            whyNot={name.trim() === '' ? 'Give it a name first.' : undefined}
-          >
-            Register
-          </Button>
-        </div>
+        <FormEnd
+          verb="Register"
+          busy={create.isPending}
+          whyNot={name.trim() === '' ? 'Give it a name first.' : undefined}
+          error={create.error}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   )

@@ -1,9 +1,8 @@
 import { useState } from 'react'
 import type { Operations } from '../api/schema.d.ts'
 import { useChange } from '../api/use-api.ts'
-import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { Trouble } from '../ui/notice.tsx'
+import { FormEnd } from '../ui/form-end.tsx'
 import { ShownOnce } from './shown-once.tsx'
 
 type Role = Operations['POST /v1/tokens']['body']['role']
@@ -86,18 +85,13 @@ export function NewToken({ onClose }: { readonly onClose: () => void }) {
             onChange={(event) => setMigrations(event.target.value)}
           />
         </label>
-        <Trouble error={create.error} />
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            type="submit"
-            busy={create.isPending}
-            whyNot={name.trim() === '' ? 'Say who or what uses it.' : undefined}
-          >
-            Make it
-          </Button>
-        </div>
+        <FormEnd
+          verb="Make it"
+          busy={create.isPending}
+          whyNot={name.trim() === '' ? 'Say who or what uses it.' : undefined}
+          error={create.error}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   )

@@ -30,7 +30,7 @@ export function Targets() {
         </p>
         <Trouble error={data === undefined ? error : undefined} />
         {data?.targets.length === 0 && <p className="second">No target is known yet.</p>}
-        <ul className="targets">
+        <ul className="boxes">
           {data?.targets.map((target) => (
             <li key={target.name}>
               <div className="spread">

@@ -3,7 +3,7 @@ import type { Schema } from '../api/client.ts'
 import { useChange } from '../api/use-api.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { Trouble } from '../ui/notice.tsx'
+import { FormEnd } from '../ui/form-end.tsx'
 import { useToast } from '../ui/toasts.tsx'
 
 type Target = Schema<'TargetTiming'>
@@ -100,18 +100,13 @@ export function TimingDialog({ target, onClose }: { readonly target: Target; rea
             onChange={(event) => setReason(event.target.value)}
           />
         </label>
-        <Trouble error={change.error} />
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            type="submit"
-            busy={change.isPending}
-            whyNot={reason.trim() === '' ? 'Say why first.' : undefined}
-          >
-            Set
-          </Button>
-        </div>
+        <FormEnd
+          verb="Set"
+          busy={change.isPending}
+          whyNot={reason.trim() === '' ? 'Say why first.' : undefined}
+          error={change.error}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   )
