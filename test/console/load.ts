@@ -1,19 +1,19 @@
-/** Measures the first paint with 200 migrations and 20,000 instances, and how live it is: npm run console:load */
+/** Measures, with 200 migrations and 20,000 instances, the first paint and how fast a change is on the screen:
+ *  npm run console:load */
 import { STORE_SCHEMA } from '@switchback/server'
 import pg from 'pg'
 import { ADMIN } from '../e2e/service.ts'
 import { provideChromium } from '../support/index.ts'
 import { findChromium, launch, visit } from './browser.ts'
 import { openDatabases } from './databases.ts'
+import { measureLatency, percentile } from './latency.ts'
 import { openScene } from './scene.ts'
 import { registrationOf } from './scenery.ts'
 
 const MIGRATIONS = 200
 const INSTANCES = 20_000
 const ROUNDS = 5
-const LIVE_ROUNDS = 30
-/** One of the many, looked at by somebody. */
-const WATCHED = 'migration-117'
+const CHANGES = 100
 
 await provideChromium()
 const chromium = findChromium()
@@ -59,37 +59,6 @@ async function paint(path: string, seen: string): Promise<{ paint: number; rows:
   return { paint: entries, rows }
 }
 
-/**
- * How long after its commit a change is on the screen of somebody who looks, in ms: the moment in the audit log
- * is from just before the commit, and page and server have one clock.
- */
-async function liveness(path: string, marked: string): Promise<readonly number[]> {
-  const { call, url } = scene.service
-  const { page } = await visit(browser, { url, token: ADMIN })
-  await page.goto(url + path)
-  await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
-  if (path === '/') await page.getByRole('searchbox').fill(WATCHED)
-  await page.waitForLoadState('networkidle')
-  const times: number[] = []
-  for (let round = 0; round < LIVE_ROUNDS; round++) {
-    const shown = page.evaluate<number>(
-      `new Promise((resolve) => {
-        const look = () => document.querySelector('#content').innerText.includes(${JSON.stringify(marked)})
-        const observer = new MutationObserver(() => look() && (observer.disconnect(), resolve(Date.now())))
-        observer.observe(document.body, { childList: true, subtree: true, characterData: true })
-      })`,
-    )
-    await call('POST', `/v1/migrations/${WATCHED}/pause`, {})
-    const at = await shown
-    const { body } = await call<{ events: { at: number }[] }>('GET', `/v1/events?subject=${WATCHED}&limit=1`)
-    times.push(at - (body.events[0]?.at ?? 0))
-    await call('POST', `/v1/migrations/${WATCHED}/resume`, {})
-    await page.getByText(marked).first().waitFor({ state: 'detached' })
-  }
-  await page.close()
-  return times.sort((a, b) => a - b)
-}
-
 try {
   for (let index = 1; index <= MIGRATIONS; index++) {
     const made = { id: idOf(index), title: `Table ${index} moves`, team: `team-${index % 9}`, rows: 0 }
@@ -108,13 +77,14 @@ try {
       `${path}: first paint ${middle('paint')} ms, first rows ${middle('rows')} ms (median of ${ROUNDS})`,
     )
   }
-  for (const [path, marked] of [
-    ['/', 'The migration is paused.'],
-    [`/migrations/${WATCHED}`, 'The migration is paused.'],
-  ] as const) {
-    const times = await liveness(path, marked)
+  const latency = await measureLatency(browser, scene, {
+    storeUrl: databases.storeUrl,
+    migration: idOf(MIGRATIONS),
+    changes: CHANGES,
+  })
+  for (const [what, figures] of Object.entries(latency)) {
     console.log(
-      `${path}: on the screen ${times[Math.floor(times.length / 2)]} ms after the commit, at most ${times.at(-1)} ms (${times.length} changes)`,
+      `from commit to ${what}: p50 ${percentile(figures, 0.5)} ms, p99 ${percentile(figures, 0.99)} ms (${figures.length} changes)`,
     )
   }
 } finally {

@@ -47,7 +47,9 @@ export function Actions({ migration }: { readonly migration: Detail }) {
     state.work.kind === 'backfill' &&
     gate.blockers.some(({ code }) => code === 'rows-failed')
   const retryable = state.work?.status === 'failed' || leftOut
-  const approved = state.approvals.some(({ by }) => by === me.name)
+  const approved = state.approvals.some(
+    ({ by, person }) => by === me.name || (me.person !== undefined && person === me.person),
+  )
 
   return (
     <div className="migration-actions">

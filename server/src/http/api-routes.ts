@@ -17,6 +17,7 @@ import { planRoute } from '../plan/plan-route.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import type { ReviewRoutesDeps } from '../review/review-routes.ts'
 import { reviewRoutes } from '../review/review-routes.ts'
+import { type PeopleRoutesDeps, peopleRoutes } from '../sign-on/people-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
 import { type TimingRoutesDeps, timingRoutes } from '../timing/timing-routes.ts'
@@ -45,7 +46,8 @@ export interface ApiDeps
     ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
-    ScreenRoutesDeps {
+    ScreenRoutesDeps,
+    PeopleRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -74,6 +76,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...peopleRoutes(deps),
   ...channelRoutes(deps),
   ...reviewRoutes(deps),
   ...pollingRoutes(deps),
