@@ -1,18 +1,20 @@
 import { Route, Switch } from 'wouter'
-import { AlertsPage } from './alerts/alerts-page.tsx'
-import { AuditPage } from './audit/audit-page.tsx'
-import { FlagsPage } from './flags/flags-page.tsx'
-import { FleetPage } from './fleet/fleet-page.tsx'
-import { IncidentPage } from './incidents/incident-page.tsx'
-import { IncidentsPage } from './incidents/incidents-page.tsx'
-import { MigrationPage } from './migration/migration-page.tsx'
 import { OverviewPage } from './overview/overview-page.tsx'
 import { RevertProvider } from './revert/revert-provider.tsx'
 import { SessionProvider } from './session/session.tsx'
-import { SettingsPage } from './settings/settings-page.tsx'
+import { lazyPage } from './shell/lazy-page.tsx'
 import { NotFound } from './shell/not-found.tsx'
 import { Shell } from './shell/shell.tsx'
 import { ToastProvider } from './ui/toasts.tsx'
+
+const MigrationPage = lazyPage(() => import('./migration/migration-page.tsx').then((of) => of.MigrationPage))
+const IncidentsPage = lazyPage(() => import('./incidents/incidents-page.tsx').then((of) => of.IncidentsPage))
+const IncidentPage = lazyPage(() => import('./incidents/incident-page.tsx').then((of) => of.IncidentPage))
+const FleetPage = lazyPage(() => import('./fleet/fleet-page.tsx').then((of) => of.FleetPage))
+const FlagsPage = lazyPage(() => import('./flags/flags-page.tsx').then((of) => of.FlagsPage))
+const AlertsPage = lazyPage(() => import('./alerts/alerts-page.tsx').then((of) => of.AlertsPage))
+const AuditPage = lazyPage(() => import('./audit/audit-page.tsx').then((of) => of.AuditPage))
+const SettingsPage = lazyPage(() => import('./settings/settings-page.tsx').then((of) => of.SettingsPage))
 
 export const App = () => (
   <SessionProvider>

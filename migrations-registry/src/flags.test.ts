@@ -116,6 +116,12 @@ describe('evaluating', () => {
     })
   })
 
+  it('a flag that was read can be read again: instances are sent what the server has parsed', () => {
+    const once = flagSchema.parse({ key: 'x', rules: [{ share: '10%', variant: 'on' }] })
+    expect(flagSchema.parse(JSON.parse(JSON.stringify(once)))).toEqual(once)
+    expect(flagSchema.safeParse({ key: 'x', rules: [{ share: 10, variant: 'on' }] }).success).toBe(false)
+  })
+
   it('a flag whose rules name variants that it has not is refused when it is defined', () => {
     const result = flagSchema.safeParse({ key: 'x', defaultVariant: 'blue' })
     expect(result.success).toBe(false)

@@ -17,7 +17,13 @@ const ruleSchema = z.strictObject({
       in: z.array(z.union([z.string(), z.number(), z.boolean()])).min(1),
     })
     .optional(),
-  share: percentSchema.optional().describe('Sticky share of targeting keys'),
+  // A number as well: a flag that was read is sent on as it was parsed, to instances, and back by consoles.
+  share: z
+    .union([percentSchema, z.number().min(0).max(1)], {
+      error: 'expected a percentage such as "10%", or a number from 0 to 1',
+    })
+    .optional()
+    .describe('Sticky share of targeting keys'),
   variant: z.string(),
 })
 

@@ -2,99 +2,52 @@ import { readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { testDatabase, waitFor } from '@switchback/test/support'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ADMIN } from '../e2e/service.ts'
-import { findChromium, launch, type Visited, visit } from './browser.ts'
-import { openScene, type Scene } from './scene.ts'
+import { findChromium } from './browser.ts'
+import {
+  advance,
+  button,
+  complaintsOf,
+  consoleHarness,
+  dialog,
+  escaped,
+  isWiderThanItsWindow,
+} from './harness.ts'
 import type { Made } from './scenery.ts'
 
-const require = createRequire(import.meta.url)
-const AXE = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8')
+const DIST = dirname(createRequire(import.meta.url).resolve('@switchback/console/index.html'))
 const chromium = findChromium()
 const made = (id: string): Made => ({ id, title: `Test of ${id}`, team: 'riders', rows: 200 })
 const LIFE = made('whole-life')
 const BACK = made('turned-round')
 const LOOKED_AT = made('looked-at')
 
-it('weighs no more than 200 kB as it is sent', async () => {
-  const folder = join(dirname(require.resolve('@switchback/console/index.html')), 'assets')
-  const files = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name))))
-  const sent = files.reduce((sum, file) => sum + gzipSync(file, { level: 9 }).length, 0)
-  expect(sent).toBeLessThanOrEqual(200_000)
+/** Files with what they weigh as they are sent, in bytes. */
+async function weights(): Promise<ReadonlyMap<string, number>> {
+  const names = await readdir(join(DIST, 'assets'))
+  const weigh = async (name: string) =>
+    gzipSync(await readFile(join(DIST, 'assets', name)), { level: 9 }).length
+  return new Map(await Promise.all(names.map(async (name) => [name, await weigh(name)] as const)))
+}
+
+it('weighs no more than 200 kB as it is sent: all that is loaded before the overview is there', async () => {
+  const all = await weights()
+  const page = await readFile(join(DIST, 'index.html'), 'utf8')
+  const first = [...page.matchAll(/assets\/([\w.-]+\.(?:js|css))/g)].map(([, name = '']) => name)
+  expect(first.length).toBeGreaterThan(1)
+  expect(first.reduce((sum, name) => sum + (all.get(name) ?? 0), 0)).toBeLessThanOrEqual(200_000)
+  // Pages that are opened later are no place to let things grow either.
+  expect([...all.values()].reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(240_000)
 })
 
 describe.skipIf(chromium === undefined)('the console in a browser', () => {
-  let browser: Browser
-  let scene: Scene
-  const tokens = new Map<string, string>()
-  const visited: Visited[] = []
-  const cleanup: (() => Promise<unknown>)[] = []
-
-  beforeAll(async () => {
-    const [store, target] = await Promise.all([testDatabase(), testDatabase()])
-    cleanup.push(
-      () => store.drop(),
-      () => target.drop(),
-    )
-    scene = await openScene({ storeUrl: store.url, targetUrl: target.url })
-    cleanup.push(() => scene.stop())
-    for (const each of [LIFE, BACK, LOOKED_AT]) await scene.register(each)
-    await scene.addApplication('rides-api-a', [LIFE, BACK, LOOKED_AT])
-    await scene.addApplication('rides-api-b', [LIFE, BACK, LOOKED_AT])
-    for (const role of ['viewer', 'approver']) tokens.set(role, await scene.token(role))
-    browser = await launch(chromium ?? '')
-    cleanup.push(() => browser.close())
-  })
-  afterAll(async () => {
-    for (const step of cleanup.reverse()) await step()
-  })
-  afterEach(async () => {
-    // Of every test: no error, no broken policy, and nobody asked but the server itself.
-    const all = visited.splice(0)
-    for (const { page } of all) await page.close()
-    expect(all.flatMap(({ complaints }) => complaints)).toEqual([])
-    expect(all.flatMap(({ strangers }) => strangers)).toEqual([])
-  })
-
-  async function open(
-    path: string,
-    options: { as?: string; width?: number; dark?: boolean } = {},
-  ): Promise<Page> {
-    const { as, ...rest } = options
-    const token = as === undefined ? ADMIN : (tokens.get(as) ?? '')
-    const found = await visit(browser, { url: scene.service.url, token, ...rest })
-    visited.push(found)
-    await found.page.goto(scene.service.url + path)
-    await found.page.locator('#content h1').waitFor()
-    return found.page
-  }
-
-  const button = (page: Page, name: string | RegExp) =>
-    page.getByRole('button', { name, exact: typeof name === 'string' })
-  const dialog = (page: Page) => page.getByRole('dialog')
-  const phaseOf = async (id: string) => {
-    const { body } = await scene.service.call<{ state: { phase: string; epoch: number } }>(
-      'GET',
-      `/v1/migrations/${id}`,
-    )
-    return body.state
-  }
-  const toStandAt = (id: string, phase: string) =>
-    waitFor(async () => (await phaseOf(id)).phase === phase, { what: `${id} to stand at ${phase}` })
-  const pressable = (page: Page, name: string) =>
-    page.locator(`button:not([aria-disabled=true])`, { hasText: new RegExp(`^${name}$`) })
-
-  async function advance(page: Page): Promise<void> {
-    await pressable(page, 'Advance').click()
-    await dialog(page).getByRole('button', { name: 'Advance', exact: true }).click()
-    await dialog(page).waitFor({ state: 'hidden' })
-  }
+  const harness = consoleHarness(chromium ?? '', [LIFE, BACK, LOOKED_AT])
+  const { open, phaseOf, toStandAt } = harness
 
   it('is signed in to with a token, and says what is wrong with a bad one', async () => {
-    const page = await browser.newPage()
-    await page.goto(`${scene.service.url}/fleet`)
+    const page = await harness.browser.newPage()
+    await page.goto(`${harness.scene.service.url}/fleet`)
     await page.getByLabel('Token').fill('nonsense')
     await button(page, 'Sign in').click()
     await page.getByRole('alert').or(page.getByText('unknown, expired or revoked')).first().waitFor()
@@ -124,7 +77,7 @@ describe.skipIf(chromium === undefined)('the console in a browser', () => {
   })
 
   it('reverts from the overview, from the migration and from the incident, at 360 pixels too', async () => {
-    await scene.advance(BACK.id, 'ramp')
+    await harness.scene.advance(BACK.id, 'ramp')
     const list = await open('/', { width: 360 })
     await button(list, `Revert ${BACK.id}`).click()
     await dialog(list).getByText('nobody is waited for').waitFor()
@@ -143,7 +96,7 @@ describe.skipIf(chromium === undefined)('the console in a browser', () => {
     await button(page, 'Revert to expanded').click()
     await toStandAt(BACK.id, 'expanded')
 
-    await page.goto(`${scene.service.url}/incidents`)
+    await page.goto(`${harness.scene.service.url}/incidents`)
     await page.getByRole('link', { name: /Support tickets about empty receipts/ }).click()
     await page.getByRole('heading', { name: 'Timeline' }).waitFor()
     await button(page, 'Revert').click()
@@ -167,14 +120,14 @@ describe.skipIf(chromium === undefined)('the console in a browser', () => {
     for (const name of ['Revert', 'Pause', 'Advance']) {
       const found = button(page, name)
       expect(await found.getAttribute('aria-disabled')).toBe('true')
-      const why = page.locator(`#${CSS_ESCAPE(await found.getAttribute('aria-describedby'))}`)
+      const why = page.locator(`#${escaped(await found.getAttribute('aria-describedby'))}`)
       expect(await why.textContent()).toMatch(/Your role is viewer; this takes operator/)
     }
     const before = await phaseOf(LOOKED_AT.id)
     await button(page, 'Advance').click({ force: true })
     expect(await dialog(page).count()).toBe(0)
     expect(await phaseOf(LOOKED_AT.id)).toEqual(before)
-    await page.goto(`${scene.service.url}/settings`)
+    await page.goto(`${harness.scene.service.url}/settings`)
     await page.getByText('Tokens are for admins').waitFor()
   })
 
@@ -183,6 +136,7 @@ describe.skipIf(chromium === undefined)('the console in a browser', () => {
     `/migrations/${LOOKED_AT.id}/health`,
     `/migrations/${LIFE.id}/fleet`,
     `/migrations/${LIFE.id}/data`,
+    `/migrations/${LIFE.id}/plan`,
     `/migrations/${LIFE.id}/sql`,
     `/migrations/${LIFE.id}/timeline`,
     `/migrations/${LIFE.id}/definition`,
@@ -199,30 +153,20 @@ describe.skipIf(chromium === undefined)('the console in a browser', () => {
       await page.emulateMedia({ colorScheme: scheme })
       expect(await complaintsOf(page)).toEqual([])
     }
+    await page.setViewportSize({ width: 360, height: 780 })
+    expect(await isWiderThanItsWindow(page)).toBe(false)
   })
 
   it('says that the connection is lost while the server is away, and comes back by itself', async () => {
     const page = await open('/')
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
-    await scene.restart(async () => {
+    await harness.scene.restart(async () => {
       await page.getByText('Connection lost.').waitFor()
       await page.getByRole('status').filter({ hasText: 'Disconnected' }).waitFor()
     })
     await page.getByText('Connection lost.').waitFor({ state: 'hidden' })
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor()
-    await scene.service.call('POST', `/v1/migrations/${LOOKED_AT.id}/pause`, {})
+    await harness.scene.service.call('POST', `/v1/migrations/${LOOKED_AT.id}/pause`, {})
     await page.getByText('The migration is paused.').waitFor()
   })
-
-  /** What axe finds: the rule, and where. */
-  async function complaintsOf(page: Page): Promise<readonly string[]> {
-    await page.evaluate(AXE)
-    return await page.evaluate(
-      `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }).then(({ violations }) =>
-        violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => id + ': ' + html.slice(0, 200) + ' ' + failureSummary)))`,
-    )
-  }
 })
-
-/** React's ids hold characters that selectors take for their own. */
-const CSS_ESCAPE = (id: string | null): string => (id ?? '').replace(/[^\w-]/g, (sign) => `\\${sign}`)

@@ -1,4 +1,5 @@
 import { waitFor } from '@switchback/test/support'
+import pg from 'pg'
 import { type Service, startService, tokenOf } from '../e2e/service.ts'
 import { type Application, startApplication } from './application.ts'
 import { fill, type Made, registrationOf } from './scenery.ts'
@@ -11,6 +12,8 @@ export interface Scene {
   addApplication(instance: string, migrations: readonly Made[], app?: string): Promise<Application>
   /** Advances until the migration stands there; where a number is given, until that share of ramp. */
   advance(id: string, phase: string, share?: number): Promise<void>
+  /** Runs SQL in the target, past everything. */
+  sql(text: string): Promise<void>
   /** Ends the server, does this, and starts it again at the same address. */
   restart(meanwhile: () => Promise<void>): Promise<void>
   stop(): Promise<void>
@@ -74,6 +77,15 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
         },
         { what: `${id} to stand at ${phase}`, timeoutMs: 60_000 },
       )
+    },
+    async sql(text) {
+      const client = new pg.Client({ connectionString: targetUrl })
+      await client.connect()
+      try {
+        await client.query(text)
+      } finally {
+        await client.end()
+      }
     },
     async restart(meanwhile) {
       await running.kill('SIGTERM')

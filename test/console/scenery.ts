@@ -10,6 +10,8 @@ export interface Made {
   readonly more?: string
   readonly copying?: string
   readonly expand?: string
+  /** Rows of old that do not fit into new. */
+  readonly unfit?: readonly number[]
 }
 
 const table = (id: string): string => id.replaceAll('-', '_')
@@ -32,7 +34,7 @@ ${made.copying ?? ''}${made.more ?? ''}`
     sql: {
       expand:
         made.expand ??
-        `create table ${newTable(made)} (\n  id bigint primary key,\n  payload text,\n  updated_at timestamptz not null default now()\n);\n`,
+        `create table ${newTable(made)} (\n  id bigint primary key,\n  payload text${made.unfit === undefined ? '' : " check (payload <> 'unfit')"},\n  updated_at timestamptz not null default now()\n);\n`,
       rollback: `drop table if exists ${newTable(made)};\n`,
       contract: `drop table ${oldTable(made)};\n`,
     },
@@ -52,6 +54,9 @@ export async function fill(url: string, all: readonly Made[]): Promise<void> {
         `insert into ${oldTable(made)} (id, payload) select n, 'row ' || n from generate_series(1, $1::int) n`,
         [made.rows],
       )
+      if (made.unfit !== undefined) {
+        await client.query(`update ${oldTable(made)} set payload = 'unfit' where id = any($1)`, [made.unfit])
+      }
     }
   } finally {
     await client.end()

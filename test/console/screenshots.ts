@@ -18,6 +18,7 @@ interface Picture {
 }
 
 const openRevert = (page: Page) => page.getByRole('button', { name: 'Revert', exact: true }).first().click()
+const editFlag = (page: Page) => page.getByRole('button', { name: 'Change profile-badges' }).click()
 const both = (picture: Picture): readonly Picture[] => [
   picture,
   { ...picture, name: `${picture.name}-dark`, dark: true },
@@ -27,6 +28,10 @@ const PICTURES = (incident: string): readonly Picture[] => [
   ...both({ name: 'overview', path: '/' }),
   ...both({ name: 'migration', path: '/migrations/user-profiles' }),
   ...both({ name: 'data', path: '/migrations/rider-addresses/data' }),
+  ...both({ name: 'plan', path: '/migrations/user-profiles/plan' }),
+  ...both({ name: 'sql', path: '/migrations/user-profiles/sql' }),
+  ...both({ name: 'verification', path: '/migrations/driver-balances/data' }),
+  ...both({ name: 'flag', path: '/flags', prepare: editFlag }),
   ...both({ name: 'incident', path: `/incidents/${incident}` }),
   ...both({ name: 'fleet', path: '/fleet' }),
   ...both({ name: 'flags', path: '/flags' }),

@@ -1,50 +1,35 @@
-import type { Input, Schema } from '../api/client.ts'
+import { useState } from 'react'
 import { useChange } from '../api/use-api.ts'
+import { ReasonDialog } from '../migration/reason-dialog.tsx'
 import { useSession } from '../session/session.tsx'
 import { Button } from '../ui/button.tsx'
 import { Chip } from '../ui/chip.tsx'
 import { Trouble } from '../ui/notice.tsx'
-
-type Flag = Schema<'StoredFlag'>
-type Replacement = NonNullable<Input<'PUT /v1/flags/{key}'>['body']>
+import { useToast } from '../ui/toasts.tsx'
+import { bodyOf, formOf, type StoredFlag } from './flag-form.ts'
 
 const value = (of: unknown): string => (typeof of === 'string' ? of : JSON.stringify(of))
 
-/** A share as it is written down: it is read as a number. */
-const percent = (share: number): string => `${Number((share * 100).toFixed(6))}%`
-
-function rule({ when, share, variant }: Flag['rules'][number]): string {
+function rule({ when, share, variant }: StoredFlag['rules'][number]): string {
   const who = when === undefined ? 'everybody' : `${when.attribute} in ${when.in.join(', ')}`
   return `${who}${share === undefined ? '' : `, ${share * 100} % of keys`}: ${variant}`
 }
 
 interface FlagItemProps {
-  readonly flag: Flag
+  readonly flag: StoredFlag
   readonly onChoose: (key: string) => void
+  readonly onEdit: () => void
 }
 
-export function FlagItem({ flag, onChoose }: FlagItemProps) {
+export function FlagItem({ flag, onChoose, onEdit }: FlagItemProps) {
   const { whyNot } = useSession()
   const replace = useChange('PUT /v1/flags/{key}')
   const { key, description, enabled, variants, defaultVariant, offVariant, rules, requires } = flag
-  const turn = () =>
-    replace.mutate({
-      params: { key },
-      body: {
-        key,
-        description,
-        enabled: !enabled,
-        // Read as what it is, whatever that may be; the server takes back what it gave.
-        variants: variants as NonNullable<Replacement['variants']>,
-        defaultVariant,
-        offVariant,
-        rules: rules.map(({ share, ...others }) => ({
-          ...others,
-          ...(share === undefined ? {} : { share: percent(share) }),
-        })),
-        ...(requires === undefined ? {} : { requires }),
-      },
-    })
+  const remove = useChange('DELETE /v1/flags/{key}')
+  const [removing, setRemoving] = useState(false)
+  const say = useToast()
+  const mayNot = whyNot('operate')
+  const turn = () => replace.mutate({ params: { key }, body: { ...bodyOf(formOf(flag)), enabled: !enabled } })
   return (
     <article className="flag">
       <div className="spread">
@@ -58,12 +43,20 @@ export function FlagItem({ flag, onChoose }: FlagItemProps) {
           <Button
             compact
             busy={replace.isPending}
-            whyNot={whyNot('operate')}
+            whyNot={mayNot}
             label={`Turn ${key} ${enabled ? 'off' : 'on'}`}
             onPress={turn}
           >
             Turn {enabled ? 'off' : 'on'}
           </Button>
+          <Button compact icon="edit" whyNot={mayNot} label={`Change ${key}`} onPress={onEdit} />
+          <Button
+            compact
+            icon="bin"
+            whyNot={mayNot}
+            label={`Remove ${key}`}
+            onPress={() => setRemoving(true)}
+          />
         </span>
       </div>
       {description !== '' && <p className="small second">{description}</p>}
@@ -89,6 +82,28 @@ export function FlagItem({ flag, onChoose }: FlagItemProps) {
         </p>
       )}
       <Trouble error={replace.error} />
+      {removing && (
+        <ReasonDialog
+          title={`Remove ${key}`}
+          about="Whoever asks for it gets the default of its own code from then on. It cannot be taken back."
+          verb="Remove"
+          danger
+          busy={remove.isPending}
+          error={remove.error}
+          onClose={() => setRemoving(false)}
+          onConfirm={() =>
+            remove.mutate(
+              { params: { key } },
+              {
+                onSuccess: () => {
+                  say(`${key} is removed.`)
+                  setRemoving(false)
+                },
+              },
+            )
+          }
+        />
+      )}
     </article>
   )
 }

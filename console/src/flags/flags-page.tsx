@@ -2,10 +2,14 @@ import { useState } from 'react'
 import type { Schema } from '../api/client.ts'
 import { useRead } from '../api/use-api.ts'
 import { readsOf, WRITES } from '../migration/words.ts'
+import { useSession } from '../session/session.tsx'
 import { Page } from '../shell/page.tsx'
+import { Button } from '../ui/button.tsx'
 import { Chip } from '../ui/chip.tsx'
 import { Trouble } from '../ui/notice.tsx'
 import { Evaluate } from './evaluate.tsx'
+import { FlagDialog } from './flag-dialog.tsx'
+import type { StoredFlag } from './flag-form.ts'
 import { FlagItem } from './flag-item.tsx'
 import './flags.css'
 
@@ -14,6 +18,8 @@ export function FlagsPage() {
   const migrations = useRead('GET /v1/migrations')
   const flags = useRead('GET /v1/flags')
   const [chosen, setChosen] = useState('')
+  const [editing, setEditing] = useState<StoredFlag | 'new'>()
+  const { whyNot } = useSession()
   const ordinary = flags.data?.flags ?? []
   const led = migrations.data?.migrations ?? []
   const keys = [
@@ -53,17 +59,27 @@ export function FlagsPage() {
           <section className="card" aria-labelledby="ordinary">
             <header>
               <h2 id="ordinary">Ordinary ones</h2>
+              <Button icon="flag" whyNot={whyNot('operate')} onPress={() => setEditing('new')}>
+                New flag
+              </Button>
             </header>
             <div className="body stack">
-              {ordinary.length === 0 && <p className="second">None yet. Make them with POST /v1/flags.</p>}
+              {ordinary.length === 0 && (
+                <p className="second">
+                  None yet. One may need a schema: it goes off by itself where that is not there.
+                </p>
+              )}
               {ordinary.map((flag) => (
-                <FlagItem key={flag.key} flag={flag} onChoose={setChosen} />
+                <FlagItem key={flag.key} flag={flag} onChoose={setChosen} onEdit={() => setEditing(flag)} />
               ))}
             </div>
           </section>
         </div>
         <Evaluate keys={keys} chosen={chosen} onChoose={setChosen} />
       </div>
+      {editing !== undefined && (
+        <FlagDialog flag={editing === 'new' ? undefined : editing} onClose={() => setEditing(undefined)} />
+      )}
     </Page>
   )
 }

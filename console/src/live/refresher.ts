@@ -6,6 +6,13 @@ const REST_MS = 120
 /** Answers that no change can touch. */
 const FIXED = new Set(['GET /v1/phases'])
 
+/** Answers about one migration that its instances do not touch. */
+const WITHOUT_FLEET = new Set(
+  ['plan', 'files', 'dry-run', 'chunks', 'repairs', 'rows', 'health', 'events'].map(
+    (what) => `GET /v1/migrations/{id}/${what}`,
+  ),
+)
+
 interface Refresher {
   /** Something about these was committed. */
   changed(subjects: readonly string[]): void
@@ -27,6 +34,7 @@ export function createRefresher(client: QueryClient): Refresher {
       predicate: ({ queryKey }) => {
         const [operation, params] = queryKey as unknown as Key
         if (FIXED.has(operation)) return false
+        if (!lists && WITHOUT_FLEET.has(operation)) return false
         if (operation.includes('/migrations/{id}')) return subjects.has(params.id ?? '')
         return lists || operation === 'GET /v1/overview' || operation === 'GET /v1/incidents/{id}'
       },

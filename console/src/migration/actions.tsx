@@ -41,6 +41,12 @@ export function Actions({ migration }: { readonly migration: Detail }) {
     gate.open || (forceable && whyNot('administer') === undefined) ? undefined : closedWords(migration)
   const wantsApproval =
     state.phase === 'retired' || gate.blockers.some(({ code }) => code === 'approvals-missing')
+  // Rows that were left out are copied once they are mended.
+  const leftOut =
+    state.work?.status === 'done' &&
+    state.work.kind === 'backfill' &&
+    gate.blockers.some(({ code }) => code === 'rows-failed')
+  const retryable = state.work?.status === 'failed' || leftOut
   const approved = state.approvals.some(
     ({ by, person }) => by === me.name || (me.person !== undefined && person === me.person),
   )
@@ -59,14 +65,14 @@ export function Actions({ migration }: { readonly migration: Detail }) {
           Re-arm
         </Button>
       )}
-      {state.work?.status === 'failed' && (
+      {retryable && (
         <Button
           icon="retry"
           busy={retry.isPending}
           whyNot={mayOperate}
           onPress={() => retry.mutate(params, told(`${state.work?.kind} starts again.`))}
         >
-          Retry {state.work.kind}
+          Retry {state.work?.kind}
         </Button>
       )}
       {wantsApproval && (

@@ -1,6 +1,7 @@
 import { useRead } from '../api/use-api.ts'
 import { Trouble } from '../ui/notice.tsx'
 import { Ago } from '../ui/time.tsx'
+import { keyWords } from './row-dialog.tsx'
 
 /** Rows that the backfill could not copy, each with its error. */
 export function FailedRows({ migration }: { readonly migration: string }) {
@@ -22,7 +23,7 @@ export function FailedRows({ migration }: { readonly migration: string }) {
         <tbody>
           {data.rows.map((row) => (
             <tr key={row.key}>
-              <td className="mono">{row.key.replaceAll('\u001f', ', ')}</td>
+              <td className="mono key-cell">{keyWords(row.key)}</td>
               <td>
                 {row.error} <code className="muted">{row.sqlstate}</code>
               </td>

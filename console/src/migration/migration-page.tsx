@@ -14,6 +14,7 @@ import { FleetTab } from './fleet-tab.tsx'
 import { GateCard } from './gate-card.tsx'
 import { HealthTab } from './health-tab.tsx'
 import { PhaseLine } from './phase-line.tsx'
+import { PlanTab } from './plan-tab.tsx'
 import { RolloutCard } from './rollout-card.tsx'
 import { RunbookTab } from './runbook-tab.tsx'
 import { SqlTab } from './sql-tab.tsx'
@@ -27,6 +28,7 @@ const TABS: readonly { readonly key: string; readonly name: string; show(of: Det
   { key: 'health', name: 'Health', show: (of) => <HealthTab migration={of} /> },
   { key: 'fleet', name: 'Fleet', show: (of) => <FleetTab migration={of} /> },
   { key: 'data', name: 'Data', show: (of) => <DataTab migration={of} /> },
+  { key: 'plan', name: 'Plan', show: (of) => <PlanTab migration={of} /> },
   { key: 'sql', name: 'SQL', show: (of) => <SqlTab migration={of} /> },
   { key: 'timeline', name: 'Timeline', show: (of) => <TimelineTab migration={of} /> },
   { key: 'runbook', name: 'Runbook', show: (of) => <RunbookTab migration={of} /> },

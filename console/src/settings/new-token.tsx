@@ -1,9 +1,9 @@
 import { useState } from 'react'
 import type { Operations } from '../api/schema.d.ts'
 import { useChange } from '../api/use-api.ts'
-import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { Notice, Trouble } from '../ui/notice.tsx'
+import { FormEnd } from '../ui/form-end.tsx'
+import { ShownOnce } from './shown-once.tsx'
 
 type Role = Operations['POST /v1/tokens']['body']['role']
 const ROLES: readonly Role[] = ['viewer', 'operator', 'approver', 'admin', 'sdk', 'alert']
@@ -21,28 +21,12 @@ export function NewToken({ onClose }: { readonly onClose: () => void }) {
   const [role, setRole] = useState<Role>('viewer')
   const [migrations, setMigrations] = useState('')
   const [days, setDays] = useState<number>()
-  const [copied, setCopied] = useState(false)
   const create = useChange('POST /v1/tokens')
   const scope = migrations.split(/[\s,]+/).filter((id) => id !== '')
   if (create.data !== undefined) {
-    const { token } = create.data
     return (
       <Dialog open onClose={onClose} title={`Token of ${create.data.name}`}>
-        <Notice tone="warn" title="It is shown this once only">
-          Nobody can look it up later; what is kept is its hash.
-        </Notice>
-        <pre className="code-block token-text">{token}</pre>
-        <div className="actions">
-          <Button
-            icon="copy"
-            onPress={() => void navigator.clipboard?.writeText(token).then(() => setCopied(true))}
-          >
-            {copied ? 'Copied' : 'Copy'}
-          </Button>
-          <Button kind="primary" onPress={onClose}>
-            I have kept it
-          </Button>
-        </div>
+        <ShownOnce text={create.data.token} onClose={onClose} />
       </Dialog>
     )
   }
@@ -101,18 +85,13 @@ export function NewToken({ onClose }: { readonly onClose: () => void }) {
             onChange={(event) => setMigrations(event.target.value)}
           />
         </label>
-        <Trouble error={create.error} />
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            type="submit"
-            busy={create.isPending}
-            whyNot={name.trim() === '' ? 'Say who or what uses it.' : undefined}
-          >
-            Make it
-          </Button>
-        </div>
+        <FormEnd
+          verb="Make it"
+          busy={create.isPending}
+          whyNot={name.trim() === '' ? 'Say who or what uses it.' : undefined}
+          error={create.error}
+          onClose={onClose}
+        />
       </form>
     </Dialog>
   )

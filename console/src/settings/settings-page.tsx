@@ -5,8 +5,10 @@ import { Sessions } from '../session/session-table.tsx'
 import { Page } from '../shell/page.tsx'
 import { Button } from '../ui/button.tsx'
 import { Notice, Trouble } from '../ui/notice.tsx'
+import { AlertSources } from './alert-sources.tsx'
 import { Channels } from './channels.tsx'
 import { NewToken } from './new-token.tsx'
+import { Targets } from './targets.tsx'
 import { TokenTable } from './token-table.tsx'
 import './settings.css'
 
@@ -38,6 +40,8 @@ export function SettingsPage() {
         </section>
         <Sessions />
         <Channels />
+        <AlertSources />
+        <Targets />
         <Roles />
         {making && <NewToken onClose={() => setMaking(false)} />}
       </div>
@@ -48,9 +52,9 @@ export function SettingsPage() {
 const MEANS = {
   read: 'See everything',
   evaluate: 'Evaluate flags',
-  operate: 'Advance, roll out, pause, revert, re-arm',
+  operate: 'Advance, roll out, pause, revert, re-arm, change flags and limits',
   approve: 'Approve contract, restore',
-  administer: 'Pass over blockers, forget instances, manage tokens',
+  administer: 'Pass over blockers, forget instances, manage tokens, channels, alert sources, windows',
   connect: 'Connect as an instance',
   alert: 'Deliver alerts',
 } as const

@@ -7,6 +7,7 @@ import { Brand } from '../ui/brand.tsx'
 import { Button } from '../ui/button.tsx'
 import { Icon, type IconName } from '../ui/icon.tsx'
 import { ConnectionBanner, ConnectionMark } from './connection.tsx'
+import { Failure } from './lazy-page.tsx'
 import { ThemeChoice } from './theme.tsx'
 import './shell.css'
 
@@ -63,7 +64,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
         <ConnectionBanner />
         <SessionEnd />
         <main id="content" tabIndex={-1}>
-          {children}
+          <Failure place={location}>{children}</Failure>
         </main>
       </div>
     </div>

@@ -2,21 +2,31 @@ import { useEffect, useRef } from 'react'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import './chart.css'
-import { clockTime, latency, percent } from './format.ts'
+import { clockTime, day, latency, percent } from './format.ts'
 
 type Values = readonly (number | null)[]
 
-interface ChartProps {
+/** A change of the epoch. */
+interface Mark {
+  readonly at: number
+  readonly epoch: number
+  readonly phase: string
+  readonly revert: boolean
+}
+
+export interface ChartProps {
   /** Read out in place of the drawing; the latest figures stand beside it as text. */
   readonly label: string
   /** Unix milliseconds. */
   readonly times: readonly number[]
-  readonly old: Values
+  /** What the axis spans, Unix milliseconds. */
+  readonly from: number
+  readonly to: number
+  readonly old?: Values
   readonly fresh: Values
-  /** A tripwire: one limit, or one that follows the old path. */
-  readonly limit?: number | undefined
+  /** Above it a tripwire acts. */
   readonly limits?: Values | undefined
-  readonly epochs: readonly { readonly at: number; readonly epoch: number }[]
+  readonly marks: readonly Mark[]
   readonly format: 'ratio' | 'ms'
 }
 
@@ -75,14 +85,16 @@ export default function Chart(props: ChartProps) {
   return <div ref={place} className="chart" role="img" aria-label={props.label} />
 }
 
-function dataOf({ times, old, fresh, limit, limits }: ChartProps): UPlot.AlignedData {
-  return [
-    times.map((at) => at / 1_000),
-    [...old],
-    [...fresh],
-    limits === undefined ? times.map(() => limit ?? null) : [...limits],
-  ]
+function dataOf({ times, old, fresh, limits }: ChartProps): UPlot.AlignedData {
+  const nothing = times.map(() => null)
+  return [times.map((at) => at / 1_000), [...(old ?? nothing)], [...fresh], [...(limits ?? nothing)]]
 }
+
+const DAY_S = 86_400
+
+/** The hour within a day, the date beyond. */
+const timeText = (at: number, span: number): string =>
+  span > 2 * DAY_S ? day(at * 1_000).slice(0, 6) : clockTime(at * 1_000).slice(0, 5)
 
 function optionsOf(element: HTMLElement, latest: () => ChartProps): UPlot.Options {
   const of = (name: string) => colour(element, name)
@@ -94,7 +106,10 @@ function optionsOf(element: HTMLElement, latest: () => ChartProps): UPlot.Option
     padding: [10, 22, 0, 0],
     legend: { show: false },
     cursor: { points: { show: false }, y: false },
-    scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.15, LEAST[latest().format])] } },
+    scales: {
+      x: { range: () => [latest().from / 1_000, latest().to / 1_000] },
+      y: { range: (_plot, _low, high) => [0, Math.max(high * 1.15, LEAST[latest().format])] },
+    },
     series: [
       {},
       { label: 'old', stroke: of('--old'), width: 2, dash: [6, 3], points: { show: false } },
@@ -106,31 +121,45 @@ function optionsOf(element: HTMLElement, latest: () => ChartProps): UPlot.Option
         ...axis,
         space: 70,
         size: 30,
-        values: (_plot, values) => values.map((at) => clockTime(at * 1_000).slice(0, 5)),
+        values: (_plot, values) => {
+          const span = (latest().to - latest().from) / 1_000
+          return values.map((at) => timeText(at, span))
+        },
       },
       { ...axis, size: 58, values: (_plot, values) => values.map(text) },
     ],
     hooks: {
-      draw: [
-        (plot) => {
-          const { ctx } = plot
-          ctx.save()
-          ctx.strokeStyle = of('--border-strong')
-          ctx.fillStyle = of('--text-2')
-          ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`
-          ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio])
-          for (const { at, epoch } of latest().epochs) {
-            const x = plot.valToPos(at / 1_000, 'x', true)
-            if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue
-            ctx.beginPath()
-            ctx.moveTo(x, plot.bbox.top)
-            ctx.lineTo(x, plot.bbox.top + plot.bbox.height)
-            ctx.stroke()
-            ctx.fillText(`e${epoch}`, x + 3 * devicePixelRatio, plot.bbox.top + 11 * devicePixelRatio)
-          }
-          ctx.restore()
-        },
-      ],
+      draw: [(plot) => drawMarks(plot, latest().marks, of)],
     },
   }
+}
+
+const MARK_APART = 64
+
+/** A dashed line for each change of the epoch; named where there is room for the name. */
+function drawMarks(plot: UPlot, marks: readonly Mark[], of: (name: string) => string): void {
+  const { ctx, bbox } = plot
+  const ratio = devicePixelRatio
+  ctx.save()
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`
+  ctx.setLineDash([3 * ratio, 3 * ratio])
+  // From the newest back: where there is no room for all names, it is the later ones that matter.
+  let named = Number.POSITIVE_INFINITY
+  for (const { at, epoch, phase, revert } of [...marks].reverse()) {
+    const x = plot.valToPos(at / 1_000, 'x', true)
+    if (x < bbox.left || x > bbox.left + bbox.width) continue
+    ctx.strokeStyle = of(revert ? '--bad' : '--border-strong')
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x, bbox.top + bbox.height)
+    ctx.stroke()
+    if (named - x < MARK_APART * ratio) continue
+    named = x
+    const text = revert ? `${phase}, reverted` : `${phase} e${epoch}`
+    const room = bbox.left + bbox.width - x
+    ctx.textAlign = room < ctx.measureText(text).width + 6 * ratio ? 'right' : 'left'
+    ctx.fillStyle = of(revert ? '--bad' : '--text-2')
+    ctx.fillText(text, x + (ctx.textAlign === 'left' ? 3 : -3) * ratio, bbox.top + 11 * ratio)
+  }
+  ctx.restore()
 }

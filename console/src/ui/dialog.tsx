@@ -8,16 +8,18 @@ interface DialogProps {
   readonly onClose: () => void
   readonly title: string
   readonly tone?: 'plain' | 'danger'
+  /** For tables. */
+  readonly wide?: boolean
   readonly children: ReactNode
 }
 
 /** Holds the keyboard until it is closed, and gives the focus back to where it came from. */
-export function Dialog({ open, onClose, title, tone = 'plain', children }: DialogProps) {
+export function Dialog({ open, onClose, title, tone = 'plain', wide = false, children }: DialogProps) {
   return (
     <Base.Root open={open} onOpenChange={(next) => (next ? undefined : onClose())}>
       <Base.Portal>
         <Base.Backdrop className="dialog-backdrop" />
-        <Base.Popup className={`dialog ${tone}`}>
+        <Base.Popup className={`dialog ${tone}${wide ? ' wide' : ''}`}>
           <header>
             <Base.Title>{title}</Base.Title>
             <Base.Close className="button quiet compact" aria-label="Close">

@@ -5,7 +5,6 @@ import type { Db } from '../db/db.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
 import type { Revisions } from '../push/revisions.ts'
-import { createHealthSeries, type HealthSeries } from '../telemetry/health-series.ts'
 import { connectRedisTelemetry } from '../telemetry/redis-telemetry.ts'
 import { createTelemetryExchange, type TelemetryExchange } from '../telemetry/telemetry-exchange.ts'
 import { endBreach, openBreaches } from '../tripwires/breach-store.ts'
@@ -33,8 +32,6 @@ export interface SignalsDeps {
 export interface Signals {
   readonly monitor: Monitor
   readonly exchange: TelemetryExchange
-  /** What was measured, kept for charts. */
-  readonly series: HealthSeries
   start(): Promise<void>
 }
 
@@ -55,20 +52,16 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
       announce,
     }),
     countLive: () => countLive(db),
-    database: createDatabaseSignals({ clock, databasesOf: targets.databasesOf }),
+    database: createDatabaseSignals({ clock, inspectedOf: targets.inspectedOf }),
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
     onFault,
   })
   const { redisUrl } = config
-  const series = createHealthSeries()
   const exchange = createTelemetryExchange({
     db,
     clock,
     server: newId('srv'),
-    onMeasurements: (measurements, at) => {
-      monitor.take(measurements, at)
-      series.take(measurements, at)
-    },
+    onMeasurements: (measurements, at) => monitor.take(measurements, at),
     reach: monitor.reach,
     onFault: (error) => log.warn({ err: error }, 'measurements could not be shared; trying again'),
     ...(redisUrl === undefined ? {} : { quick: (onChunk) => connectRedisTelemetry(redisUrl, onChunk) }),
@@ -93,7 +86,6 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
   return {
     monitor,
     exchange,
-    series,
     start: async () => {
       await monitor.start()
       await exchange.start()

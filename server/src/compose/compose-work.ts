@@ -15,6 +15,7 @@ import { createPhaseStore, type RevertRecorder } from '../phases/create-phase-st
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
 import { createSchemaBlockers } from '../phases/schema-blockers.ts'
 import { createTargetFacts } from '../phases/target-facts.ts'
+import { createTimingOf } from '../timing/timing-store.ts'
 import type { Targets } from './open-targets.ts'
 import type { ServerLog } from './server-log.ts'
 
@@ -33,7 +34,6 @@ export interface WorkDeps {
   readonly log: ServerLog
 }
 
-const NO_TIMING: Timing = { windows: [], freezes: [], load: {} }
 const REPAIRS_AT_A_TIME = 200
 const LOOK_MS = 500
 const PRUNE_MS = 3_600_000
@@ -48,7 +48,7 @@ export function composeWork(deps: WorkDeps): {
   const onFault = (error: unknown, during: string) => log.warn({ err: error, during }, `failed: ${during}`)
   const schema = createSchemaBlockers({
     executionFor: targets.executionFor,
-    timingOf: (target) => deps.timing?.[target] ?? NO_TIMING,
+    timingOf: createTimingOf(db, deps.timing ?? {}),
     clock,
     onFault,
   })

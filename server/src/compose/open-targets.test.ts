@@ -19,7 +19,7 @@ afterAll(() => targets.close())
 const copy = { from: 'users', to: 'public.profiles', key: { id: 'id' }, columns: { bio: 'bio' } }
 const inspected = (more: object) =>
   targets
-    .databasesOf(definitionSchema.parse({ id: 'profiles', title: 'x', ...more }))
+    .inspectedOf(definitionSchema.parse({ id: 'profiles', title: 'x', ...more }))
     .map(({ target, tables }) => ({ target, tables }))
 
 test.each([

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { type MigrationDefinition, tablesOf } from '@switchback/migrations-registry'
+import { type MigrationDefinition, type Path, tablesOf } from '@switchback/migrations-registry'
 import type { Config } from '../config/config.ts'
 import { targetVariable } from '../config/target-variable.ts'
 import type { Clock } from '../db/clock.ts'
@@ -27,10 +27,12 @@ export interface Targets {
   executionFor(definition: MigrationDefinition): Execution
   /** Looks at what a migration is about; assertions are made in the database of old. @throws as `executionFor` */
   inspectionFor(definition: MigrationDefinition): Inspection
-  /** The databases of both paths, which may be one. @throws as `executionFor` */
-  databasesOf(definition: MigrationDefinition): readonly InspectedDatabase[]
+  /** What is looked at of both paths: one database or two. @throws as `executionFor` */
+  inspectedOf(definition: MigrationDefinition): readonly InspectedDatabase[]
   /** Why this server cannot run the code that a definition names, and what to do; undefined where it can. */
   stepMissing(definition: MigrationDefinition): Promise<string | undefined>
+  /** The database of each path; the same twice where both are in one. @throws as `executionFor` */
+  databasesOf(definition: MigrationDefinition): Readonly<Record<Path, Target>>
   close(): Promise<void>
 }
 
@@ -78,7 +80,7 @@ export async function openTargets(
         compareSample: (definition, rows) => compareSampleFar(pair, definition, rows),
       }
     },
-    databasesOf: (definition) => {
+    inspectedOf: (definition) => {
       const { target, copy } = definition
       const inspect = (name: string, tables: readonly string[]) => ({
         target: name,
@@ -88,6 +90,7 @@ export async function openTargets(
       if (copy?.toTarget === undefined) return [inspect(target, tablesOf(definition))]
       return [inspect(target, [copy.from]), inspect(copy.toTarget, [copy.to])]
     },
+    databasesOf: ({ target, copy }) => ({ old: targetOf(target), new: targetOf(copy?.toTarget ?? target) }),
     executionFor: ({ target, copy }) => {
       const name = [target, copy?.toTarget ?? '', copy?.step === undefined ? '' : 'step'].join(' ')
       const existing = executions.get(name)

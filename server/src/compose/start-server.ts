@@ -30,6 +30,7 @@ import { createFailures } from '../review/failures.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import { loadSecretKey } from '../secrets/secret-key.ts'
 import { createSources } from '../sources/sources.ts'
+import { createHealthHistory } from '../telemetry/health-history.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
 import { composeNotices } from './compose-notices.ts'
@@ -53,6 +54,7 @@ const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
 const FAILURES_MS = 10_000
 const RETENTION_MS = 3_600_000
+const HISTORY_MS = 5_000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
 /** A fleet that comes back knocks all at once; the system may allow less. */
@@ -122,10 +124,19 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       intervalMs: FAILURES_MS,
     })
     shutdown.add('failures', () => failures.stop())
+    const history = createHealthHistory({
+      db,
+      clock,
+      server: newId('srv'),
+      onFault: (error) => log.warn({ err: error }, 'measurements could not be kept for charts; trying again'),
+      intervalMs: HISTORY_MS,
+    })
+    shutdown.add('history', () => history.stop())
     const telemetry = (batch: Telemetry): void => {
       metrics.telemetry(batch)
       exchange.record(batch)
       failures.record(batch)
+      history.record(batch)
     }
     const inbox = createAlertInbox({
       db,
@@ -197,6 +208,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       channels,
       snapshots,
       works: (migration) => worksOf(db, migration),
+      databasesOf: targets.databasesOf,
+      timing: config.timing,
+      targetNames: Object.keys(config.targets),
+      announce,
       schemaOf: (definition) => targets.executionFor(definition),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
       stepMissing: (definition) => targets.stepMissing(definition),
@@ -206,7 +221,6 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       waitingRoom,
       telemetry,
       monitor,
-      series: signals.series,
       ...(signOn === undefined ? {} : { people: signOn.people }),
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
@@ -265,6 +279,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     reconciliation?.start()
     failures.start()
     retention.start()
+    history.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

@@ -2,7 +2,9 @@ import type { AlertRoutesDeps } from '../alerts/alert-routes.ts'
 import { alertRoutes } from '../alerts/alert-routes.ts'
 import type { Audit } from '../audit/audit.ts'
 import { auditRoutes } from '../audit/audit-routes.ts'
+import { type DataRoutesDeps, dataRoutes } from '../data-view/data-routes.ts'
 import { deploymentRoutes } from '../deployments/deployment-routes.ts'
+import { type DryRunRoutesDeps, dryRunRoutes } from '../dry-run/dry-run-routes.ts'
 import type { FlagRoutesDeps } from '../flags/flag-routes.ts'
 import { flagRoutes } from '../flags/flag-routes.ts'
 import { ofrepRoutes } from '../flags/ofrep-routes.ts'
@@ -12,12 +14,14 @@ import type { Incidents } from '../incidents/incidents.ts'
 import type { ChannelRoutesDeps } from '../notifications/channel-routes.ts'
 import { channelRoutes } from '../notifications/channel-routes.ts'
 import { type ScreenRoutesDeps, screenRoutes } from '../overview/screen-routes.ts'
+import { planRoute } from '../plan/plan-route.ts'
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import type { ReviewRoutesDeps } from '../review/review-routes.ts'
 import { reviewRoutes } from '../review/review-routes.ts'
 import { type PeopleRoutesDeps, peopleRoutes } from '../sign-on/people-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
+import { type TimingRoutesDeps, timingRoutes } from '../timing/timing-routes.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
@@ -32,6 +36,9 @@ import type { Route } from './route.ts'
 
 export interface ApiDeps
   extends DriftRoutesDeps,
+    DataRoutesDeps,
+    DryRunRoutesDeps,
+    TimingRoutesDeps,
     MigrationRoutesDeps,
     AlertRoutesDeps,
     CopyRoutesDeps,
@@ -59,6 +66,10 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   registerRoute(deps),
   ...commandRoutes(deps),
   ...driftRoutes(deps),
+  planRoute(deps),
+  ...dryRunRoutes(deps),
+  ...dataRoutes(deps),
+  ...timingRoutes(deps),
   ...flagRoutes(deps),
   ...ofrepRoutes(deps),
   ...instanceRoutes(deps),

@@ -10,6 +10,7 @@ import { createAudit } from '../audit/audit.ts'
 import { composeNotices } from '../compose/compose-notices.ts'
 import { composeSignOn } from '../compose/compose-sign-on.ts'
 import type { SignOnSettings } from '../config/sign-on-settings.ts'
+import type { DataRoutesDeps } from '../data-view/data-routes.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
 import { createFlags } from '../flags/flags.ts'
@@ -32,7 +33,7 @@ import type { AskSns } from '../receivers/sns.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import type { Sources } from '../sources/sources.ts'
 import { createSources } from '../sources/sources.ts'
-import { createHealthSeries } from '../telemetry/health-series.ts'
+import type { TimingRoutesDeps } from '../timing/timing-routes.ts'
 import type { Role } from '../tokens/permissions.ts'
 import type { NewToken, Tokens } from '../tokens/tokens.ts'
 import { createTokens } from '../tokens/tokens.ts'
@@ -86,6 +87,9 @@ export interface TestApiOptions {
   readonly failedRows?: CopyRoutesDeps['failedRows']
   readonly stepMissing?: (definition: MigrationDefinition) => Promise<string | undefined>
   readonly copiedRanges?: CopyRoutesDeps['copiedRanges']
+  /** The target, for what looks at it. */
+  readonly databasesOf?: DataRoutesDeps['databasesOf']
+  readonly timing?: TimingRoutesDeps['timing']
   readonly onDead?: (alert: string) => void
   /** The database work of targets. */
   readonly schemaOf?: DriftRoutesDeps['schemaOf']
@@ -167,7 +171,6 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
   })
   const routes = apiRoutes({
     monitor,
-    series: createHealthSeries(),
     db,
     clock,
     newId,
@@ -179,6 +182,14 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     schemaOf: options.schemaOf ?? (() => ({ schema: async () => [], acceptSchema: async () => undefined })),
     stepMissing: options.stepMissing ?? (async () => undefined),
     copiedRanges: options.copiedRanges ?? (async () => []),
+    databasesOf:
+      options.databasesOf ??
+      (() => {
+        throw new Error('there is no target here')
+      }),
+    timing: options.timing ?? {},
+    announce,
+    targetNames: ['main'],
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,

@@ -22,7 +22,7 @@ import type { StoredMigration } from './phase-service.ts'
 export interface SchemaBlockersDeps {
   readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'schema' | 'load'>
   /** Windows, freezes and limits of a target. */
-  readonly timingOf: (target: string) => Timing
+  readonly timingOf: (target: string) => Timing | Promise<Timing>
   readonly clock: () => number
   readonly onFault: (error: unknown, during: string) => void
 }
@@ -83,7 +83,7 @@ export function createSchemaBlockers(deps: SchemaBlockersDeps): SchemaPort {
   const holds: SchemaPort['holds'] = async ({ definition, sql }, kind) => {
     if (kind !== 'expand' && kind !== 'contract') return []
     const own = definition[kind]
-    const target = deps.timingOf(definition.target)
+    const target = await deps.timingOf(definition.target)
     const blocking = await isBlocking(kind, sql)
     const timing: Timing = {
       windows: own.window ?? (blocking ? target.windows : []),

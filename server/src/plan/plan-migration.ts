@@ -19,6 +19,9 @@ export interface PhasePlan {
   readonly runs?: PlannedFile
   /** Where a revert from here leads, and how long that takes. */
   readonly wayBack: string
+  readonly revertsTo?: Phase
+  /** `flags`: one commit and a push; `rollback`: the new schema goes, nobody uses it; `slow`: data goes back. */
+  readonly way: 'none' | 'flags' | 'rollback' | 'slow'
 }
 
 /** What a migration would do, from its folder alone. */
@@ -28,6 +31,8 @@ export interface MigrationPlan {
   readonly target: string
   readonly phases: readonly PhasePlan[]
   readonly statements: readonly StatementPlan[]
+  /** The first phase from which the way back takes as long as the data is large. */
+  readonly slowFrom?: Phase
 }
 
 /** @throws ExecutionError where a SQL file cannot be read as PostgreSQL reads it */
@@ -42,19 +47,27 @@ export async function planMigration(
     ...(sql.contract === undefined ? [] : await planFile('contract', sql.contract)),
   ]
   const { id, title, target } = definition
-  return {
-    id,
-    title,
-    target,
-    phases: phasesOf(definition).map((phase) => ({
+  const phases = phasesOf(definition).map((phase) => {
+    const row = PHASE_TABLE[phase]
+    const way = wayOf(row, sql)
+    return {
       phase,
-      meaning: PHASE_TABLE[phase].meaning,
+      meaning: row.meaning,
       gate: gateOf(definition, phase, statements),
       ...runsBefore(phase),
-      wayBack: wayBack(PHASE_TABLE[phase], sql),
-    })),
-    statements,
-  }
+      wayBack: wayBack(row, sql),
+      ...(row.revertsTo === undefined || way === 'none' ? {} : { revertsTo: row.revertsTo }),
+      way,
+    }
+  })
+  const slow = phases.find(({ way }) => way === 'slow')?.phase
+  return { id, title, target, phases, statements, ...(slow === undefined ? {} : { slowFrom: slow }) }
+}
+
+function wayOf({ phase, revertsTo, revertBy }: PhaseRow, sql: MigrationSql): PhasePlan['way'] {
+  if (revertsTo === undefined || (phase === 'expanded' && sql.rollback === undefined)) return 'none'
+  if (revertBy === undefined) return 'flags'
+  return revertBy === 'rollback' ? 'rollback' : 'slow'
 }
 
 /** Without paths there is nothing to copy, and nothing to switch. */
@@ -77,6 +90,11 @@ function wayBack({ phase, revertsTo, revertBy }: PhaseRow, sql: MigrationSql): s
   }
   return `${revertsTo}: by ${by[revertBy] ?? revertBy}`
 }
+
+const approvalsOf = (count: number): string =>
+  count === 1
+    ? 'another person than who advances has approved'
+    : `${count} other people than who advances have approved`
 
 const percent = (share: number): string => `${Number((share * 100).toFixed(3))}%`
 const soaked = (ms: number): readonly string[] => (ms > 0 ? [`soaked for ${formatDuration(ms)}`] : [])
@@ -129,7 +147,7 @@ function gateOf(
         ...drained,
         ...fenced,
         ...soaked(definition.contract.after),
-        `${definition.contract.approvals} approvals by other people than who advances`,
+        approvalsOf(definition.contract.approvals),
         'nothing in the catalog depends on what goes',
         'what goes is archived, read back and compared',
         ...blocking('contract'),

@@ -105,7 +105,7 @@ const nobody = createTarget({
 const signals = (gone?: string): DatabaseSignals =>
   createDatabaseSignals({
     clock: Date.now,
-    databasesOf: () =>
+    inspectedOf: () =>
       [
         ['main', 'users'],
         ['analytics', 'profiles'],
@@ -173,7 +173,7 @@ test.each([
 test('a migration without paths is told of the whole database', async () => {
   const reading = createDatabaseSignals({
     clock: Date.now,
-    databasesOf: () => [{ target: 'main', tables: [], inspection: createInspection(targetOf('main')) }],
+    inspectedOf: () => [{ target: 'main', tables: [], inspection: createInspection(targetOf('main')) }],
   })
   const holder = await pool('main').connect()
   const waiter = await pool('main').connect()

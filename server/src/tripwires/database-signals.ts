@@ -24,7 +24,7 @@ export interface DatabaseSignals {
 export interface DatabaseSignalsDeps {
   readonly clock: Clock
   /** Each database that a path lives in. @throws where a target is not configured */
-  readonly databasesOf: (definition: MigrationDefinition) => readonly InspectedDatabase[]
+  readonly inspectedOf: (definition: MigrationDefinition) => readonly InspectedDatabase[]
 }
 
 /** A database, and those tables of a migration that are in it. */
@@ -46,7 +46,7 @@ interface Memory {
   reading: boolean
 }
 
-export function createDatabaseSignals({ clock, databasesOf }: DatabaseSignalsDeps): DatabaseSignals {
+export function createDatabaseSignals({ clock, inspectedOf }: DatabaseSignalsDeps): DatabaseSignals {
   const memories = new Map<string, Memory>()
 
   return {
@@ -60,7 +60,7 @@ export function createDatabaseSignals({ clock, databasesOf }: DatabaseSignalsDep
       let now: readonly TargetReading[] | undefined
       let problem: string | undefined
       try {
-        now = await Promise.all(databasesOf(definition).map(readOne))
+        now = await Promise.all(inspectedOf(definition).map(readOne))
       } catch (error) {
         memory.failedAt.push(clock())
         problem = error instanceof Error ? error.message : String(error)
