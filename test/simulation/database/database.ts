@@ -5,7 +5,7 @@ import { DbError } from './db-error.ts'
 import { Relation, type Table } from './relation.ts'
 import { Serializability } from './serializable.ts'
 import { type Isolation, type Snapshot, SubTransaction, Transaction } from './transaction.ts'
-import { isDeadlocked, type Waiter } from './waiter.ts'
+import { type Blockers, isDeadlocked, type Waiter } from './waiter.ts'
 
 /** A session inside the database, as the database keeps it. */
 export interface SessionState extends Waiter {
@@ -34,6 +34,11 @@ export class Database {
   /** Transactions with an id that are in progress. */
   readonly #active = new Set<Transaction>()
   readonly #onCommit = new Set<(tx: Transaction) => void>()
+  /** What `committed` found, as long as nothing has been committed since. */
+  readonly #newest = new Map<
+    Relation,
+    { readonly commits: number; readonly rows: ReadonlyMap<string, unknown> }
+  >()
   #commits = 0
   #nextXid = 1
   #nextSession = 1
@@ -53,8 +58,10 @@ export class Database {
   }
 
   /** What a new snapshot would see of a table; for invariants, outside of all transactions. */
-  committed<Value>(of: Table<Value>): Map<string, Value> {
+  committed<Value>(of: Table<Value>): ReadonlyMap<string, Value> {
     const relation = this.relation(of)
+    const known = this.#newest.get(relation)
+    if (known?.commits === this.#commits) return known.rows as ReadonlyMap<string, Value>
     const observer = new Transaction({ id: 0, blockers: undefined }, 'read committed', false)
     const snapshot = this.takeSnapshot()
     const rows = new Map<string, Value>()
@@ -62,6 +69,7 @@ export class Database {
       const version = relation.visible(key, observer, snapshot)
       if (version !== undefined) rows.set(key, version.value as Value)
     }
+    this.#newest.set(relation, { commits: this.#commits, rows })
     return rows
   }
 
@@ -173,7 +181,7 @@ export class Database {
   /** Lets a session wait until it is woken; fails it where it waits for itself, or for too long. */
   wait(
     session: SessionState,
-    blockers: () => readonly Waiter[],
+    blockers: Blockers,
     subscribe: (wake: () => void) => () => void,
     timeoutMs?: number,
   ): Promise<void> {
@@ -215,7 +223,7 @@ export class Database {
   waitFor(session: SessionState, holder: Transaction): Promise<void> {
     return this.wait(
       session,
-      () => [holder.backend],
+      (visit) => visit(holder.backend),
       (wake) => {
         holder.waiters.push(wake)
         return () => {
