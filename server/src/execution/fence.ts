@@ -9,7 +9,7 @@ export interface Fence {
 }
 
 export interface FenceOptions {
-  readonly target: Target
+  readonly target: Pick<Target, 'query' | 'connection'>
   readonly clock: () => number
   /** How long one call waits for transactions of older epochs. */
   readonly waitMs: number
@@ -63,8 +63,8 @@ async function passOne(connection: Connection, migration: string, epoch: number)
 }
 
 /**
- * Writes down that older epochs need not be passed again. Whoever installs triggers holds that row while waiting
- * for tables; the fence is passed all the same, and the next call passes a few keys more.
+ * Spares the next pass the epochs of this one. Triggers are installed under the lock of this record, while
+ * writers are waited for: that is no reason to say that the fence could not be passed, for it has been.
  */
 async function note(connection: Connection, migration: string, epoch: number): Promise<void> {
   try {
@@ -103,9 +103,9 @@ export function createFence({ target, clock, waitMs }: FenceOptions): Fence {
         if (signal) throwIfStopped(signal)
         if (await passOne(connection, migration, older)) older += 1
         else if (clock() >= deadline) {
-          const held = await holders(connection, migration, epoch)
-          // Whoever held it may have ended since: then the key is to be had, and has to be taken.
-          if (held.length > 0) return { passed: false, holders: held }
+          const left = await holders(connection, migration, epoch)
+          // Whoever was in the way may have ended meanwhile: then there is nobody to name, and nobody to wait for.
+          if (left.length > 0) return { passed: false, holders: left }
         }
       }
       await note(connection, migration, epoch)
