@@ -4,7 +4,7 @@ import { latencyQuantile, leastDifference, type Proportion, rateOf } from './sta
 import { limitText, type MeasuredTripwire } from './tripwire-schema.ts'
 import { formatDuration } from './units.ts'
 import type { Judgement, TripwireFacts, VerdictNumbers } from './verdict.ts'
-import type { Figures, OperationKind } from './windows.ts'
+import type { Figures, OperationKind, WindowQuery } from './windows.ts'
 
 /** Worse than the other path by less than this factor: both fail alike. */
 const ALIKE = 1.5
@@ -23,7 +23,8 @@ interface Look {
   readonly figures: Figures
 }
 
-type Part = Judgement & { readonly operation?: OperationKind }
+type Judged = Judgement & { readonly operation?: OperationKind }
+type Part = Pick<WindowQuery, 'window' | 'ago' | 'newest'>
 
 /** What is judged apart, gravest first: what is suspicious outweighs what is fine, and nothing known nothing. */
 const RANK: readonly Judgement['reason'][] = [
@@ -51,7 +52,7 @@ export function judgeMeasured(
     const explanation = `Nothing runs that could be measured: ${what} is not in use in ${state.phase}.`
     return { outcome: 'fine', reason: 'not-in-use', explanation, numbers: {} }
   }
-  const parts: Part[] = kinds.map((operation) => ({
+  const parts: Judged[] = kinds.map((operation) => ({
     ...judgeOne(tripwire, operation, state, facts),
     operation,
   }))
@@ -60,7 +61,7 @@ export function judgeMeasured(
   if (few && parts.length > 1 && tripwire.watch !== 'latency-p99') {
     parts.push(judgeOne(tripwire, undefined, state, facts))
   }
-  const rank = (part: Part): number => RANK.indexOf(part.reason)
+  const rank = (part: Judged): number => RANK.indexOf(part.reason)
   return parts.reduce((worst, part) => (rank(part) < rank(worst) ? part : worst))
 }
 
@@ -79,25 +80,27 @@ function judgeOne(
 ): Judgement {
   const { path } = tripwire
   const other: Path = path === 'new' ? 'old' : 'new'
-  const look = (of: Path, window: Millis, ago: number, newest = false): Look =>
+  const look = (of: Path, part: Part, notBefore = state.run.at): Look =>
     lookAt(
       tripwire,
       windows.sum({
+        ...part,
         path: of,
-        window,
-        ago,
-        newest,
         now,
         sinceEpoch: state.run.epoch,
-        notBefore: state.run.at,
+        notBefore,
         ...(operation === undefined ? {} : { operation }),
       }),
     )
+  const sinceFailing = (part: Part): Looks => {
+    const from = tripwire.watch === 'error-rate' ? look(path, part).figures.firstFailedAt : undefined
+    return { own: look(path, part, from), other: look(other, part, from) }
+  }
   const judgeWindow = (window: Millis, ago: number, samples: number): Judgement =>
     compare(tripwire, operation, {
-      own: look(path, window, ago),
-      other: look(other, window, ago),
-      newest: { own: look(path, window, ago, true), other: look(other, window, ago, true) },
+      own: look(path, { window, ago }),
+      other: look(other, { window, ago }),
+      sinceFailing: (newest) => sinceFailing({ window, ago, newest }),
       samples,
     })
 
@@ -143,8 +146,8 @@ interface Looks {
 }
 
 interface Compared extends Looks {
-  /** The newest part of the window. */
-  readonly newest: Looks
+  /** Both paths from the first failure of this one on, within the newest part of the window or all of it. */
+  readonly sinceFailing: (newest: boolean) => Looks
   readonly samples: number
 }
 
@@ -152,7 +155,7 @@ interface Compared extends Looks {
 function compare(
   tripwire: MeasuredTripwire,
   operation: OperationKind | undefined,
-  { own, other, newest, samples }: Compared,
+  { own, other, sinceFailing, samples }: Compared,
 ): Judgement {
   const { path, above, confidence = CONFIDENCE } = tripwire
   const isRelative = typeof above !== 'number'
@@ -187,7 +190,7 @@ function compare(
     if (least !== undefined && least <= 0) {
       return judged('inconclusive', 'not-proven', `${text}; that may still be chance.`)
     }
-  } else if (failsAlike(tripwire, { own, other }, newest, limit)) {
+  } else if (failsAlike(tripwire, sinceFailing, limit)) {
     return judged('breach', 'both-paths', `${text}. Both paths fail alike: it is not the migration's doing.`)
   }
   return judged('breach', 'breach', `${text}.`)
@@ -211,14 +214,20 @@ function leastExcess(
 }
 
 /**
- * Whether the other path fails as well, and this one not clearly worse. The newest part of the window decides
- * as long as this path fails in it: what failed alike before it does not excuse what fails alone now; and at the
- * beginning of an outage the path with more good samples before it would look well for longest.
+ * Whether the other path fails as well, and this one not clearly worse. Good samples from before the first failure
+ * say nothing of it: at the beginning of an outage of both, the path with more of them would look well for
+ * longest. The newest part of the window decides as long as this path fails in it: what failed alike before it
+ * does not excuse what fails alone now.
  */
-function failsAlike(tripwire: MeasuredTripwire, whole: Looks, newest: Looks, limit: number): boolean {
+function failsAlike(
+  tripwire: MeasuredTripwire,
+  sinceFailing: Compared['sinceFailing'],
+  limit: number,
+): boolean {
   if (tripwire.watch === 'mismatch-rate' || tripwire.watch === 'secondary-failure-rate') return false
+  const newest = sinceFailing(true)
   const isEnough = Math.min(newest.own.samples, newest.other.samples) >= ALIKE_SAMPLES
-  const { own, other } = isEnough && newest.own.value > limit ? newest : whole
+  const { own, other } = isEnough && newest.own.value > limit ? newest : sinceFailing(false)
   if (other.samples < ALIKE_SAMPLES || other.value < FAILING * limit) return false
   if (own.value <= ALIKE * other.value) return true
   if (own.proportion === undefined || other.proportion === undefined) return false

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { definitionSchema } from './definition.ts'
+<<<<<<< HEAD
 import type { Path } from './phases.ts'
 import { initialState, type MigrationState } from './state.ts'
 import { latencyQuantile, leastDifference } from './statistics.ts'
@@ -206,6 +207,19 @@ describe('a measured tripwire', () => {
       'notify',
     ],
     [
+      'the beginning of an outage of both, just after old had far more good samples than new',
+      errors,
+      [
+        { path: 'old', count: 400, ago: 9_000 },
+        { count: 40, ago: 9_000 },
+        { path: 'old', count: 60, errors: 30 },
+        { count: 60, errors: 30 },
+      ],
+      'breach',
+      'both-paths',
+      'notify',
+    ],
+    [
       'new failing alone now, after an outage of both',
       errors,
       [
@@ -364,6 +378,11 @@ describe('a measured tripwire', () => {
     expect(verdictOf(errors, [], {}, state)).toMatchObject({ outcome: 'fine', reason: 'not-in-use' })
   })
 })
+=======
+import { autopilotHolds } from './tripwires.ts'
+import { define, errors, NOW, verdictOf, verdictsOf } from './tripwires-for-tests.ts'
+import type { DatabaseReading } from './verdict.ts'
+>>>>>>> b714f60
 
 describe('the dead man’s switch', () => {
   const silence = { watch: 'telemetry', missing: '2m', do: 'pause' }
@@ -412,44 +431,6 @@ describe('default tripwires', () => {
     expect(verdicts.filter(({ action }) => action === 'revert').map(({ name }) => name)).toEqual([
       'error-rate of new above 10% over 5s',
     ])
-  })
-})
-
-describe('windows', () => {
-  it('stay bounded, whatever is told', () => {
-    const windows = createWindows(new Map([[1000, 2]]))
-    for (let i = 0; i < 100_000; i += 7) {
-      windows.add(measurement({ count: 1, epoch: i }), NOW + i)
-    }
-    const query = { path: 'new', sinceEpoch: 0, notBefore: 0, window: 1000, now: NOW + 99_995 } as const
-    expect(windows.sum(query).count).toBeLessThan(1000 / 7 + 2)
-    expect(windows.sum({ ...query, ago: 1 }).count).toBeGreaterThan(0)
-    expect(windows.sum({ ...query, ago: 2 }).count).toBe(0)
-  })
-
-  it('merge what several instances tell late, in its own place', () => {
-    const windows = createWindows(new Map([[MINUTE, 2]]))
-    windows.add(measurement({ count: 3 }), NOW)
-    windows.add(measurement({ count: 4 }), NOW - MINUTE)
-    windows.add(measurement({ count: 5 }), NOW - 10 * MINUTE)
-    const query = { path: 'new', sinceEpoch: 0, notBefore: 0, window: MINUTE, now: NOW } as const
-    expect([0, 1].map((ago) => windows.sum({ ...query, ago }).count)).toEqual([3, 4])
-  })
-})
-
-describe('statistics', () => {
-  it('knows a difference from chance', () => {
-    // Newcombe's own example, at 95% on both sides.
-    expect(leastDifference({ hits: 56, of: 70 }, { hits: 48, of: 80 }, 0.975)).toBeCloseTo(0.0524, 3)
-    expect(leastDifference({ hits: 3, of: 100 }, { hits: 1, of: 100 }, 0.99)).toBeLessThan(0)
-  })
-  it('reads quantiles off the histogram', () => {
-    const histogram = new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0)
-    histogram[3] = 99
-    histogram[11] = 1
-    expect(latencyQuantile(histogram, 0.5)).toBeCloseTo(0.75, 1)
-    expect(latencyQuantile(histogram, 0.999)).toBeGreaterThan(16)
-    expect(latencyQuantile([], 0.99)).toBeUndefined()
   })
 })
 

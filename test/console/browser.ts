@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { chromiumPath } from '../support/index.ts'
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-
-/** A Chromium of the system; undefined where there is none, which is said loudly. */
+/** A Chromium; undefined where there is none, which is said loudly. */
 export function findChromium(): string | undefined {
-  const found = [process.env.CHROMIUM_PATH, ...PLACES].find((path) => path !== undefined && existsSync(path))
+  const found = chromiumPath()
   if (found === undefined) {
     console.warn(
       '\n*** No Chromium here: the tests of the console are SKIPPED. ***\n*** Install it (apt-get install chromium), or name one in CHROMIUM_PATH. ***\n',

@@ -2,6 +2,7 @@
 import { STORE_SCHEMA } from '@switchback/server'
 import pg from 'pg'
 import { ADMIN } from '../e2e/service.ts'
+import { provideChromium } from '../support/index.ts'
 import { findChromium, launch, visit } from './browser.ts'
 import { openDatabases } from './databases.ts'
 import { openScene } from './scene.ts'
@@ -11,6 +12,7 @@ const MIGRATIONS = 200
 const INSTANCES = 20_000
 const ROUNDS = 5
 
+await provideChromium()
 const chromium = findChromium()
 if (chromium === undefined) process.exit(1)
 const databases = await openDatabases()

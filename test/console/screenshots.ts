@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { ADMIN } from '../e2e/service.ts'
+import { provideChromium } from '../support/index.ts'
 import { findChromium, launch, visit } from './browser.ts'
 import { openDatabases } from './databases.ts'
 import { openScene } from './scene.ts'
@@ -42,6 +43,7 @@ const PICTURES = (incident: string): readonly Picture[] => [
 /** Time for charts to have something to show. */
 const TRAFFIC_MS = Number(process.env.TRAFFIC_MS ?? 150_000)
 
+await provideChromium()
 const chromium = findChromium()
 if (chromium === undefined) process.exit(1)
 const databases = await openDatabases()

@@ -26,8 +26,9 @@ export interface Service {
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Starts `switchback serve` without waiting for it. */
-export const spawnServer = (port: number, environment: Environment): SpawnedProcess =>
+export const spawnServer = (port: number, environment: Environment, cwd?: string): SpawnedProcess =>
   spawnNode([MAIN, 'serve'], {
+    ...(cwd === undefined ? {} : { cwd }),
     env: {
       LOG_LEVEL: 'warn',
       HOST: '127.0.0.1',

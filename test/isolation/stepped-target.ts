@@ -28,12 +28,14 @@ export function engineStep(text: string): string | undefined {
  * the schedules and tell nothing.
  */
 export function steppedTarget(target: Target, actor: Actor, stepper: Stepper, rewrite: Rewrite): Target {
-  const plain: Sql['query'] = (text, params) => {
-    const label = engineStep(text)
-    return actor.run(undefined, label === undefined ? undefined : { label }, () =>
-      target.query(rewrite(text), params),
-    )
-  }
+  const plain =
+    (ask: Sql['query']): Sql['query'] =>
+    (text, params) => {
+      const label = engineStep(text)
+      return actor.run(undefined, label === undefined ? undefined : { label }, () =>
+        ask(rewrite(text), params),
+      )
+    }
 
   function stepped(connection: Connection): Connection {
     // Whether this transaction has done something whose commit matters.
@@ -64,7 +66,11 @@ export function steppedTarget(target: Target, actor: Actor, stepper: Stepper, re
   }
 
   return {
-    query: plain,
+    query: plain(target.query),
+    aside: {
+      query: plain(target.aside.query),
+      connection: (work) => target.aside.connection((connection) => work(stepped(connection))),
+    },
     connection: (work) => target.connection((connection) => work(stepped(connection))),
     cancellable: (signal, work) => target.cancellable(signal, (connection) => work(stepped(connection))),
     // Shared by the actors of a round, and by rounds.

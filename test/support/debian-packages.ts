@@ -15,6 +15,8 @@ export interface DebianProgram {
   readonly packages: readonly string[]
   /** Within what the packages unpack to. */
   readonly path: string
+  /** Whether what the packages depend on and the machine lacks is unpacked too. */
+  readonly dependencies?: boolean
 }
 
 const run = promisify(execFile)
@@ -23,13 +25,14 @@ const run = promisify(execFile)
  * A program: the one on PATH, or Debian's, unpacked into the user's cache folder. That needs no
  * root, changes nothing on the machine, and is done once. Throws where neither can be had.
  */
-export async function debianProgram({ name, packages, path }: DebianProgram): Promise<Binary> {
+export async function debianProgram(program: DebianProgram): Promise<Binary> {
+  const { name, path } = program
   const installed = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name))
   const file = installed.find((candidate) => existsSync(candidate))
   if (file !== undefined) return { file, env: {} }
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'switchback')
   const unpacked = join(cache, name)
-  if (!existsSync(unpacked)) await unpack(cache, unpacked, packages)
+  if (!existsSync(unpacked)) await unpack(cache, unpacked, program)
   const libraries = join(unpacked, 'usr', 'lib')
   const triplets = (existsSync(libraries) ? readdirSync(libraries) : []).filter((folder) =>
     folder.includes('-linux-'),
@@ -38,7 +41,11 @@ export async function debianProgram({ name, packages, path }: DebianProgram): Pr
   return { file: join(unpacked, path), env: { LD_LIBRARY_PATH: search } }
 }
 
-async function unpack(cache: string, target: string, packages: readonly string[]): Promise<void> {
+async function unpack(
+  cache: string,
+  target: string,
+  { packages, dependencies = false }: DebianProgram,
+): Promise<void> {
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, 'packages-'))
   try {
@@ -54,9 +61,11 @@ async function unpack(cache: string, target: string, packages: readonly string[]
     ]
     const options = { cwd: work, timeout: 120_000 }
     await run('apt-get', [...own, '-q', 'update'], options)
-    await run('apt-get', [...own, '-q', 'download', ...packages], options)
-    for (const name of readdirSync(work)) {
-      if (name.endsWith('.deb')) await run('dpkg', ['-x', name, 'root'], options)
+    const get = dependencies ? ['-y', '--no-install-recommends', '--download-only', 'install'] : ['download']
+    await run('apt-get', [...own, '-q', ...get, ...packages], options)
+    const folder = dependencies ? 'cache/archives' : '.'
+    for (const name of readdirSync(join(work, folder))) {
+      if (name.endsWith('.deb')) await run('dpkg', ['-x', join(folder, name), 'root'], options)
     }
     renameSync(join(work, 'root'), target)
   } catch (error) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startBundledPostgres } from '@switchback/server'
 import type { TestProject } from 'vitest/node'
+import { provideChromium } from './chromium.ts'
 import { watchdog } from './watchdog.ts'
 
 declare module 'vitest' {
@@ -13,6 +14,7 @@ declare module 'vitest' {
 
 /** One PostgreSQL for the whole run, quick and forgetful: a test that needs durability starts its own. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await provideChromium()
   const folder = mkdtempSync(join(tmpdir(), 'switchback-test-'))
   chmodSync(folder, 0o755)
   watchdog().remove(folder)

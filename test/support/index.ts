@@ -1,5 +1,15 @@
+export { chromiumPath, provideChromium } from './chromium.ts'
 export { type DebianPostgres, debianPostgres } from './debian-postgres.ts'
 export { freePort } from './free-port.ts'
+export {
+  commandsIn,
+  type Page,
+  pageOf,
+  pages,
+  REPOSITORY,
+  type Snippet,
+  wordsOf,
+} from './markdown.ts'
 export { type ObjectStore, objectStore } from './object-store.ts'
 export { pgbenchBinary } from './pgbench-binary.ts'
 export { type RedisServer, redisServer } from './redis-server.ts'

@@ -210,6 +210,41 @@ describe('work', () => {
     await reaches('expanded')
   })
 
+  it('that somebody in the way has ended is begun again by itself, and says meanwhile why it waits', async () => {
+    await register()
+    expect(await fleet.register(registration)).toMatchObject({ ok: true })
+    await progress(1, 1)
+    await advanceTo('expanded')
+    await progress(2, 2)
+    await advanceTo('dual-write')
+    await progress(3, 3)
+    await advanceTo('backfill')
+    const { rows } = await target.pool.query<{ name: string }>('select current_database() as name')
+    // Databases have such limits; new connections of the engine get it.
+    await target.pool.query(`alter database "${rows[0]?.name}" set lock_timeout = '20ms'`)
+    await target.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'switchback' and state = 'idle'`)
+    const holder = await target.pool.connect()
+    try {
+      await holder.query('begin; lock table switchback.fences in access exclusive mode')
+      await progress(4, 4)
+      await waitFor(
+        async () => {
+          const [work] = await worksOf(store.db, 'profiles')
+          return (
+            work?.progress.stage === 'trying again' && work.progress.throttledBy?.includes('lock timeout')
+          )
+        },
+        { what: 'the backfill to say why it waits' },
+      )
+      expect((await state()).work?.status).toBe('running')
+      await holder.query('commit')
+    } finally {
+      holder.release()
+    }
+    await waitFor(async () => (await state()).work?.status === 'done', { what: 'the backfill to end' })
+  })
+
   it('of a reverted phase is called off', async () => {
     await register()
     await advanceTo('dual-write')

@@ -1,6 +1,7 @@
 import type { InstanceFacts, MigrationDefinition, Throttle, Work } from '@switchback/migrations-registry'
 import { reliesOnDrain, throttleOf, undrained } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
+import { isTransient } from '../execution/execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
 
@@ -46,8 +47,11 @@ interface Running {
 
 const ENGINE = { name: 'engine' }
 const DRAIN_POLL_MS = 100
+/** How long work that ends by faults that pass is begun again before it counts as failed. */
+const GOES_ON_MS = 600_000
 export const TRIGGERS_WERE_GONE =
   'triggers were gone or off; they are back, but what was written meanwhile has to be found by verification'
+const nameOf = ({ migration, kind, epoch }: WorkId): string => `${migration} ${kind} ${epoch}`
 const sameWork = (id: WorkId, work: Work | undefined): boolean =>
   work !== undefined &&
   work.kind === id.kind &&
@@ -57,7 +61,17 @@ const sameWork = (id: WorkId, work: Work | undefined): boolean =>
 export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
   const { phases } = deps
   const running = new Map<string, Running>()
+  /** Since when work ends by faults that pass, time and again. */
+  const failing = new Map<string, number>()
   let ended = () => {}
+
+  /** Work can be taken up where it stands, so what somebody in the way or a broken connection has ended is begun
+   *  again by the timer; a person is asked where that has lasted. */
+  function goesOn(work: WorkId): boolean {
+    const since = failing.get(nameOf(work)) ?? deps.clock()
+    failing.set(nameOf(work), since)
+    return deps.clock() - since < GOES_ON_MS
+  }
 
   async function run(
     migration: StoredMigration,
@@ -81,6 +95,7 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         const order = orderOf(started.migration, work, now, both, report)
         const outcome = await execution.run(kind, order)
         await report.settled()
+        failing.delete(nameOf(work))
         await deps.works.end(work, { result: { ...outcome.detail, divergences: outcome.divergences } })
         await phases.command(
           work.migration,
@@ -93,6 +108,12 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         if (both.aborted) return true
         const message = error instanceof Error ? error.message : String(error)
         deps.onFault(error, `${kind} of ${work.migration}`)
+        if (isTransient(error) && goesOn(work)) {
+          report({ stage: 'trying again', throttledBy: message })
+          await report.settled()
+          return false
+        }
+        failing.delete(nameOf(work))
         await deps.works.end(work, { error: message })
         await phases.command(work.migration, { type: 'work-failed', kind, epoch, error: message }, ENGINE)
       }

@@ -1,9 +1,9 @@
 import { definitionSchema } from '@switchback/migrations-registry'
-import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
-import pg from 'pg'
+import { waitFor } from '@switchback/test/support'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createExecution } from './execution.ts'
-import type { Execution, WorkOrder } from './execution-port.ts'
+import { type ExecutionWorld, executionWorld, numbers, orderOf } from './execution-for-tests.ts'
+import type { Execution } from './execution-port.ts'
 
 // Writers that know nothing of the migration: plain statements, on hot keys, no lock of theirs but the rows'.
 const definition = definitionSchema.parse({
@@ -17,55 +17,27 @@ const WRITERS = 4
 const ROUNDS = 5
 const RETRIED = ['40001', '40P01']
 
-let database: TestDatabase
+let world: ExecutionWorld
 let execution: Execution
 const clients: pg.Client[] = []
 
 beforeAll(async () => {
-  database = await testDatabase()
+  world = await executionWorld('unaware')
+  ;({ execution } = world)
   for (let i = 0; i < WRITERS; i++) {
-    const client = new pg.Client({ connectionString: database.url })
-    await client.connect()
+    const client = await world.client()
     // Who writes old and who writes new may wait for each other: that is to be seen soon.
     await client.query("set deadlock_timeout = '20ms'")
     clients.push(client)
   }
-  await database.pool.query('create table old_t (id int primary key, v text)')
-  await database.pool.query('create table new_t (id bigint primary key, v text)')
-  execution = createExecution({
-    url: database.url,
-    log: { warn: () => undefined },
-    archiveDir: '/nonexistent',
-    clock: Date.now,
-  })
-  await execution.prepare('unaware')
+  await world.pool.query('create table old_t (id int primary key, v text)')
+  await world.pool.query('create table new_t (id bigint primary key, v text)')
 })
-afterAll(async () => {
-  for (const client of clients) await client.end()
-  await execution.end()
-  await database.drop()
-})
+afterAll(() => world.drop())
 
-const order = (epoch: number): WorkOrder => ({
-  definition,
-  sql: { expand: '' },
-  epoch,
-  signal: new AbortController().signal,
-  report: () => undefined,
-  heldBackBy: () => undefined,
-  committing: async () => undefined,
-})
+const order = (epoch: number) => orderOf(definition, { epoch })
 const carry = (on: boolean) =>
   execution.carry(definition, on, { epoch: 1, signal: new AbortController().signal, tell: () => undefined })
-
-/** A small generator of its own, so that a round can be told by its seed. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
 
 async function write(client: pg.Client, table: string, level: string, next: (below: number) => number) {
   const key = next(KEYS)
@@ -118,11 +90,11 @@ async function underWrites(
 }
 
 async function expectEqual(what: object): Promise<void> {
-  const { rows } = await database.pool.query(
+  const { rows } = await world.pool.query(
     `select o.id as old, n.id as new, o.v, n.v as w from old_t o full join new_t n using (id)
      where o.id is null or n.id is null or o.v <> n.v`,
   )
-  const repairs = await database.pool.query('select key, path, reason from switchback.repairs')
+  const repairs = await world.pool.query('select key, path, reason from switchback.repairs')
   expect({ ...what, rows, repairs: repairs.rows }).toEqual({ ...what, rows: [], repairs: [] })
 }
 
@@ -131,11 +103,10 @@ test.each(['read committed', 'repeatable read', 'serializable'])(
   async (level) => {
     for (let round = 0; round < ROUNDS; round++) {
       await carry(false)
-      await database.pool.query('truncate old_t, new_t')
-      await database.pool.query(
-        `insert into old_t select i, 'first' from generate_series(0, $1::int - 1) i`,
-        [KEYS],
-      )
+      await world.pool.query('truncate old_t, new_t')
+      await world.pool.query(`insert into old_t select i, 'first' from generate_series(0, $1::int - 1) i`, [
+        KEYS,
+      ])
       const seed = round * 10 + level.length * 1000
       await underWrites(seed, level, ['old_t'], async () => {
         await carry(true)

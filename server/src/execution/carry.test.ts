@@ -1,12 +1,12 @@
 import { type CopyMapping, definitionSchema, type MigrationDefinition } from '@switchback/migrations-registry'
-import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
+import { waitFor } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { notCarriable } from './carry.ts'
-import { createExecution } from './execution.ts'
-import type { Execution, WorkOrder } from './execution-port.ts'
+import { type ExecutionWorld, executionWorld, orderOf } from './execution-for-tests.ts'
+import type { Execution } from './execution-port.ts'
 
-let database: TestDatabase
+let world: ExecutionWorld
 let execution: Execution
 let pool: pg.Pool
 
@@ -23,42 +23,21 @@ const moving = (copy: Partial<Record<keyof CopyMapping, unknown>> = {}): Migrati
       ...copy,
     },
   })
-const order = (definition: MigrationDefinition): WorkOrder => ({
-  definition,
-  sql: { expand: '' },
-  epoch: 3,
-  signal: new AbortController().signal,
-  report: () => undefined,
-  heldBackBy: () => undefined,
-  committing: async () => undefined,
-})
 const watch = (epoch = 3) => ({ epoch, signal: new AbortController().signal, tell: () => undefined })
 const carry = (copy: Partial<Record<keyof CopyMapping, unknown>> = {}) =>
   execution.carry(moving(copy), true, watch())
-const rows = async (sql: string): Promise<unknown[]> => (await pool.query(sql)).rows
+const rows = (sql: string) => world.rows(sql)
 const repairs = () => rows('select key, path from switchback.repairs')
 
 beforeEach(async () => {
-  database = await testDatabase()
-  pool = database.pool
-  // The role of the test server is named like our schema, which "$user" would find first.
-  pool.options.onConnect = (client) => client.query('set search_path to public').then(() => undefined)
-  execution = createExecution({
-    url: database.url,
-    log: { warn: () => undefined },
-    archiveDir: '/nonexistent',
-    clock: Date.now,
-  })
-  await execution.prepare('moving-on')
+  world = await executionWorld('moving-on')
+  ;({ execution, pool } = world)
   await pool.query(`
     create table users (id int primary key, name text not null default 'nobody', bio text, tags json);
     create table profiles (user_id bigint primary key, bio text, tags json, seen int not null default 0);
     insert into users (id, bio) select i, 'bio ' || i from generate_series(1, 20) i`)
 })
-afterEach(async () => {
-  await execution.end()
-  await database.drop()
-})
+afterEach(() => world.drop())
 
 describe('a write of old', () => {
   test('reaches new in the same transaction: inserted, changed, given another key, removed', async () => {
@@ -127,7 +106,7 @@ describe('a write of old', () => {
 describe('a write of new', () => {
   test('reaches old: changed, removed where old is wider, and made where old can be made', async () => {
     await carry()
-    await execution.run('backfill', order(moving()))
+    await execution.run('backfill', orderOf(moving()))
     await pool.query(`update profiles set bio = 'from new' where user_id = 5; delete from profiles where user_id = 6;
       insert into profiles (user_id, bio) values (60, 'made'); update profiles set seen = 1`)
     expect(await rows('select id, name, bio from users where id in (5, 6, 60) order by id')).toEqual([
@@ -178,7 +157,7 @@ test('rows that an application copies in or changes by a trigger of its own are 
 
 test('what the engine copies is carried nowhere, and finds nothing to do twice', async () => {
   await carry()
-  const copied = await execution.run('backfill', order(moving()))
+  const copied = await execution.run('backfill', orderOf(moving()))
   expect(copied.detail).toMatchObject({ rows: 20, changed: 20 })
   expect(await rows('select count(distinct xmin::text)::int as writers from users')).toEqual([{ writers: 1 }])
 })

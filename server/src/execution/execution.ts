@@ -85,7 +85,7 @@ export const createExecution = (options: ExecutionOptions): Execution =>
 /** The database work of a target that is connected to already. */
 export function executionOn(target: Target, options: ExecutionSettings): Execution {
   const { clock, random = Math.random, fenceWaitMs = 2_000 } = options
-  const fence = createFence({ target, clock, waitMs: fenceWaitMs })
+  const fence = createFence({ target: target.aside, clock, waitMs: fenceWaitMs })
   const copying = { target, ...copySettings(options) }
   const archives = options.archives ?? folderStore(options.archiveDir)
   const ddl = ({ definition }: WorkOrder) => ({
@@ -108,10 +108,10 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
   return {
     prepare: (migration) => install(target, migration),
     passFence: (migration, epoch, signal) => fence.pass(migration, epoch, signal),
-    remember: (migration, state) => remember(target, migration, state),
+    remember: (migration, state) => remember(target.aside, migration, state),
     minimum: (migration) => fence.minimum(migration),
-    repairs: (migration) => openRepairs(target, migration),
-    failedRows: (migration) => countFailedRows(target, migration),
+    repairs: (migration) => openRepairs(target.aside, migration),
+    failedRows: (migration) => countFailedRows(target.aside, migration),
     listFailedRows: (migration, page) => listFailedRows(target, migration, page),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),

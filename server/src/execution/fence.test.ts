@@ -77,6 +77,48 @@ test('passing the fence waits for older transactions, names them, and lets newer
   }
 })
 
+test('whoever holds the record of the fence does not keep it from being passed', async () => {
+  await execution.prepare('recorded')
+  // As triggers are installed: under this lock, while writers are waited for.
+  const installing = await database.pool.connect()
+  try {
+    await installing.query(`begin; select from switchback.fences where migration = 'recorded' for update`)
+    expect(await execution.passFence('recorded', 2)).toEqual({ passed: true })
+  } finally {
+    await installing.query('rollback')
+    installing.release()
+  }
+  // What could not be noted is passed once more, and noted.
+  expect(await execution.passFence('recorded', 2)).toEqual({ passed: true })
+  const { rows } = await database.pool.query(
+    `select passed from switchback.fences where migration = 'recorded'`,
+  )
+  expect(rows).toEqual([{ passed: '2' }])
+})
+
+test('work that has taken every connection keeps nobody from asking the target or passing the fence', async () => {
+  await execution.prepare('crowded')
+  let letGo = (): void => undefined
+  const free = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  const crowd = Array.from({ length: 30 }, (_, i) =>
+    execution.exclusively(`crowd-${i}`, () => free).catch(() => undefined),
+  )
+  try {
+    const taken = `select from pg_locks where locktype = 'advisory' and granted and objsubid = 2 and objid = 0
+      and database = (select oid from pg_database where datname = current_database())`
+    await waitFor(async () => (await database.pool.query(taken)).rows.length >= 12)
+    expect(await execution.repairs('crowded')).toEqual({ old: 0, new: 0 })
+    expect(await execution.failedRows('crowded')).toBe(0)
+    expect(await execution.passFence('crowded', 2)).toEqual({ passed: true })
+    expect(await execution.minimum('crowded')).toBe(2)
+  } finally {
+    letGo()
+    await Promise.all(crowd)
+  }
+})
+
 test('there is one executor, and its signal is aborted when the connection of its lock breaks', async () => {
   const other = open()
   const aborted = await execution.exclusively('lonely', async (signal) => {

@@ -9,7 +9,7 @@ export interface Fence {
 }
 
 export interface FenceOptions {
-  readonly target: Target
+  readonly target: Pick<Target, 'query' | 'connection'>
   readonly clock: () => number
   /** How long one call waits for transactions of older epochs. */
   readonly waitMs: number
@@ -62,6 +62,21 @@ async function passOne(connection: Connection, migration: string, epoch: number)
   return true
 }
 
+/**
+ * Spares the next pass the epochs of this one. Triggers are installed under the lock of this record, while
+ * writers are waited for: that is no reason to say that the fence could not be passed, for it has been.
+ */
+async function note(connection: Connection, migration: string, epoch: number): Promise<void> {
+  try {
+    await connection.query(
+      'update switchback.fences set passed = greatest(passed, $2) where migration = $1',
+      [migration, epoch],
+    )
+  } catch (error) {
+    if (!isContention(error)) throw error
+  }
+}
+
 export function createFence({ target, clock, waitMs }: FenceOptions): Fence {
   async function minimum(migration: string): Promise<number> {
     const sequence = `switchback."minimum:${migration}"`
@@ -88,13 +103,12 @@ export function createFence({ target, clock, waitMs }: FenceOptions): Fence {
         if (signal) throwIfStopped(signal)
         if (await passOne(connection, migration, older)) older += 1
         else if (clock() >= deadline) {
-          return { passed: false, holders: await holders(connection, migration, epoch) }
+          const left = await holders(connection, migration, epoch)
+          // Whoever was in the way may have ended meanwhile: then there is nobody to name, and nobody to wait for.
+          if (left.length > 0) return { passed: false, holders: left }
         }
       }
-      await connection.query(
-        'update switchback.fences set passed = greatest(passed, $2) where migration = $1',
-        [migration, epoch],
-      )
+      await note(connection, migration, epoch)
       return { passed: true }
     })
   }

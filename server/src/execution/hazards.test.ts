@@ -1,8 +1,8 @@
 import { definitionSchema } from '@switchback/migrations-registry'
-import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
-import pg from 'pg'
+import { waitFor } from '@switchback/test/support'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createExecution } from './execution.ts'
+import { type ExecutionWorld, executionWorld, numbers, orderOf } from './execution-for-tests.ts'
 import type { Execution, WorkOrder } from './execution-port.ts'
 
 const definition = definitionSchema.parse({
@@ -14,52 +14,20 @@ const KEYS = 24
 const WRITERS = 5
 const ROUNDS = 25
 
-let database: TestDatabase
+let world: ExecutionWorld
 let execution: Execution
 const clients: pg.Client[] = []
 
 beforeAll(async () => {
-  database = await testDatabase()
-  for (let i = 0; i < WRITERS; i++) {
-    const client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    clients.push(client)
-  }
-  await database.pool.query('create table old_t (id int primary key, v text)')
-  await database.pool.query('create table new_t (id int primary key, v text)')
-  execution = createExecution({
-    url: database.url,
-    log: { warn: () => undefined },
-    archiveDir: '/nonexistent',
-    clock: Date.now,
-  })
-  await execution.prepare('hot-keys')
+  world = await executionWorld('hot-keys')
+  ;({ execution } = world)
+  for (let i = 0; i < WRITERS; i++) clients.push(await world.client())
+  await world.pool.query('create table old_t (id int primary key, v text)')
+  await world.pool.query('create table new_t (id int primary key, v text)')
 })
-afterAll(async () => {
-  for (const client of clients) await client.end()
-  await execution.end()
-  await database.drop()
-})
+afterAll(() => world.drop())
 
-const order = (epoch: number, more: Partial<WorkOrder> = {}): WorkOrder => ({
-  definition,
-  sql: { expand: '' },
-  epoch,
-  signal: new AbortController().signal,
-  report: () => undefined,
-  heldBackBy: () => undefined,
-  committing: async () => undefined,
-  ...more,
-})
-
-/** A small generator of its own, so that a round can be told by its seed. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
+const order = (epoch: number, more: Partial<WorkOrder> = {}) => orderOf(definition, { epoch, ...more })
 
 /** One guarded dual operation, as the SDK runs it. Returns the error that the application would have seen. */
 async function dual(
@@ -96,11 +64,10 @@ test.each(['read committed', 'repeatable read', 'serializable'])(
   async (level) => {
     const codes = new Map<string, number>()
     for (let round = 0; round < ROUNDS; round++) {
-      await database.pool.query('truncate old_t, new_t')
-      await database.pool.query(
-        `insert into old_t select i, 'first' from generate_series(0, $1::int - 1) i`,
-        [KEYS],
-      )
+      await world.pool.query('truncate old_t, new_t')
+      await world.pool.query(`insert into old_t select i, 'first' from generate_series(0, $1::int - 1) i`, [
+        KEYS,
+      ])
       const epoch = round + 10 + ['read committed', 'repeatable read', 'serializable'].indexOf(level) * 1000
       let copied = false
       let writing = 0
@@ -116,7 +83,7 @@ test.each(['read committed', 'repeatable read', 'serializable'])(
       await execution.run('backfill', order(epoch))
       copied = true
       await Promise.all(writers)
-      const { rows } = await database.pool.query(
+      const { rows } = await world.pool.query(
         `select o.id as old, n.id as new, o.v, n.v as w from old_t o full join new_t n using (id)
          where o.id is null or n.id is null or o.v <> n.v`,
       )
@@ -130,17 +97,17 @@ test.each(['read committed', 'repeatable read', 'serializable'])(
 )
 
 test('the copy overwrites what differs: the leader wins', async () => {
-  await database.pool.query(`truncate old_t, new_t; insert into old_t values (1, 'leads'), (2, 'same');
+  await world.pool.query(`truncate old_t, new_t; insert into old_t values (1, 'leads'), (2, 'same');
     insert into new_t values (1, 'behind'), (2, 'same')`)
   expect((await execution.run('backfill', order(5000))).detail).toMatchObject({ rows: 2, changed: 1 })
-  expect((await database.pool.query('select v from new_t order by id')).rows).toEqual([
+  expect((await world.pool.query('select v from new_t order by id')).rows).toEqual([
     { v: 'leads' },
     { v: 'same' },
   ])
 })
 
 test('the sweep spares a row that is written again while it looks', async () => {
-  await database.pool.query(
+  await world.pool.query(
     `truncate old_t, new_t; insert into new_t values (5, 'left behind'), (6, 'left behind')`,
   )
   const [writer] = clients
@@ -165,5 +132,5 @@ test('the sweep spares a row that is written again while it looks', async () => 
   await waitFor(() => inTheWay)
   await writer.query('commit')
   expect((await running).detail).toMatchObject({ swept: 1 })
-  expect((await database.pool.query('select id, v from new_t')).rows).toEqual([{ id: 5, v: 'again' }])
+  expect((await world.pool.query('select id, v from new_t')).rows).toEqual([{ id: 5, v: 'again' }])
 })

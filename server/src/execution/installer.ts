@@ -17,7 +17,10 @@ async function isInstalled(on: Sql, parts: readonly InstalledPart[]): Promise<bo
 
 /** Installs the schema `switchback`, and the fence of a migration where one is named. Repeatable, also by several
  *  at a time. */
-export async function install(target: Target, migration?: string): Promise<void> {
+export async function install(
+  target: Pick<Target, 'query' | 'connection'>,
+  migration?: string,
+): Promise<void> {
   const parts = [targetSchema(), ...(migration === undefined ? [] : [fenceOf(migration)])]
   if (await isInstalled(target, parts)) return
   await target.connection((connection) =>

@@ -20,6 +20,12 @@ export interface Connection extends Sql {
 
 /** The target database, as the execution uses it. */
 export interface Target extends Sql {
+  /**
+   * The same over connections that no work takes: for what is short and somebody waits for, the gate above
+   * all. A few migrations that copy at once hold every other connection, and a target that is merely busy
+   * must not look as if it could not be reached.
+   */
+  readonly aside: Pick<Target, 'query' | 'connection'>
   /** Lends a connection; one that broke or was cancelled is thrown away afterwards. */
   connection<T>(work: (connection: Connection) => Promise<T>): Promise<T>
   /** As `connection`; a statement that runs while `signal` is aborted is cancelled in the server. */
@@ -52,11 +58,45 @@ const OUT_OF_THE_WAY = `
   select set_config('search_path', regexp_replace(current_setting('search_path'), '"\\$user"\\s*,?\\s*', ''), false)
   where current_user = 'switchback'`
 
+const ASIDE = 3
+
 export function createTarget(options: TargetOptions): Target {
+  const work = lending(options, options.max ?? 12)
+  const aside = lending(options, ASIDE)
+  return {
+    query: work.query,
+    connection: work.connection,
+    aside: { query: aside.query, connection: aside.connection },
+    cancellable: (signal, task) => {
+      throwIfStopped(signal)
+      return work.connection(async (lent) => {
+        const cancel = () => {
+          // Aside: where work has taken every connection, it is to be stopped all the same.
+          aside.query('select pg_cancel_backend($1)', [lent.pid]).catch(options.onIdleError)
+        }
+        signal.addEventListener('abort', cancel, { once: true })
+        try {
+          return await task(lent)
+        } catch (error) {
+          throwIfStopped(signal)
+          throw error
+        } finally {
+          signal.removeEventListener('abort', cancel)
+        }
+      })
+    },
+    end: async () => {
+      await Promise.all([work.end(), aside.end()])
+    },
+  }
+}
+
+/** A pool of connections, opened as they are needed. */
+function lending(options: TargetOptions, max: number): Pick<Target, 'query' | 'connection' | 'end'> {
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: options.name,
-    max: options.max ?? 12,
+    max,
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
     allowExitOnIdle: true,
@@ -102,28 +142,7 @@ export function createTarget(options: TargetOptions): Target {
     }
   }
 
-  return {
-    query,
-    connection,
-    cancellable: (signal, work) => {
-      throwIfStopped(signal)
-      return connection(async (lent) => {
-        const cancel = () => {
-          query('select pg_cancel_backend($1)', [lent.pid]).catch(options.onIdleError)
-        }
-        signal.addEventListener('abort', cancel, { once: true })
-        try {
-          return await work(lent)
-        } catch (error) {
-          throwIfStopped(signal)
-          throw error
-        } finally {
-          signal.removeEventListener('abort', cancel)
-        }
-      })
-    },
-    end: () => pool.end(),
-  }
+  return { query, connection, end: () => pool.end() }
 }
 
 /** Runs `work` in a transaction on one connection. */

@@ -1,12 +1,12 @@
 import { type CopyMapping, definitionSchema, type MigrationDefinition } from '@switchback/migrations-registry'
-import { type TestDatabase, testDatabase, waitFor } from '@switchback/test/support'
+import { waitFor } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { WorkProgress } from '../phases/phase-service.ts'
-import { createExecution } from './execution.ts'
-import type { Execution, WorkOrder } from './execution-port.ts'
+import { type ExecutionWorld, executionWorld, orderOf as order } from './execution-for-tests.ts'
+import type { Execution } from './execution-port.ts'
 
-let database: TestDatabase
+let world: ExecutionWorld
 let execution: Execution
 let pool: pg.Pool
 
@@ -22,29 +22,9 @@ const profiles = (copy: Partial<Record<keyof CopyMapping, unknown>> = {}): Migra
       ...copy,
     },
   })
-const order = (definition: MigrationDefinition, more: Partial<WorkOrder> = {}): WorkOrder => ({
-  definition,
-  sql: { expand: '' },
-  epoch: 3,
-  signal: new AbortController().signal,
-  report: () => undefined,
-  heldBackBy: () => undefined,
-  committing: async () => undefined,
-  ...more,
-})
-
 beforeEach(async () => {
-  database = await testDatabase()
-  pool = database.pool
-  // The role of the test server is named like our schema, which "$user" would find first.
-  pool.options.onConnect = (client) => client.query('set search_path to public').then(() => undefined)
-  execution = createExecution({
-    url: database.url,
-    log: { warn: () => undefined },
-    archiveDir: '/nonexistent',
-    clock: Date.now,
-  })
-  await execution.prepare('profiles')
+  world = await executionWorld('profiles')
+  ;({ execution, pool } = world)
   await pool.query(`
     create table users (id bigint primary key, name text default 'nobody' not null, bio text,
       tags jsonb not null default '[]', created_at timestamptz not null default now());
@@ -52,10 +32,7 @@ beforeEach(async () => {
     insert into users (id, name, bio) select i, 'user ' || i, 'bio ' || i from generate_series(1, 500) i`)
   await execution.run('backfill', order(profiles()))
 })
-afterEach(async () => {
-  await execution.end()
-  await database.drop()
-})
+afterEach(() => world.drop())
 
 const damage = () =>
   pool.query(`
@@ -64,7 +41,7 @@ const damage = () =>
     delete from profiles where user_id = 19;
     insert into profiles values (1000, 'ghost', '[]', now())`)
 
-const rows = async (sql: string): Promise<unknown[]> => (await pool.query(sql)).rows
+const rows = (sql: string) => world.rows(sql)
 
 test('verification finds each difference, says which, repairs it from old, and is clean in the end', async () => {
   await damage()

@@ -48,8 +48,8 @@ export async function openFarRepairs(
   inProgress: WritesInProgress | undefined,
 ): Promise<OpenRepairs> {
   const [behindOld, behindNew] = await Promise.all([
-    waitingFor(fresh, migration, 'old', inProgress),
-    waitingFor(old, migration, 'new', inProgress),
+    waitingFor(fresh.aside, migration, 'old', inProgress),
+    waitingFor(old.aside, migration, 'new', inProgress),
   ])
   return { old: behindOld, new: behindNew }
 }
