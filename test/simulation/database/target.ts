@@ -95,6 +95,30 @@ export interface Copied {
   readonly changed: number
 }
 
+/**
+ * Copies a range of which `to` has no row in one statement, as `copyChunk` but by plain inserts: fails where a
+ * row has come to be there since. Undefined where the statement sees rows there when it begins.
+ */
+export const fillChunk =
+  <Value>(
+    from: Table<Value>,
+    to: Table<Value>,
+    range: KeyRange,
+    { lockSource }: Pick<CopyOptions, 'lockSource'>,
+  ): StatementBody<Copied | undefined> =>
+  async (on) => {
+    if (on.scan(to, range).length > 0) return undefined
+    let rows = 0
+    for (const [key, seen] of on.scan(from, range)) {
+      await on.pause()
+      const value = lockSource ? await on.lockRow(from, key) : seen
+      if (value === undefined) continue
+      await on.insert(to, key, value)
+      rows++
+    }
+    return { rows, changed: rows }
+  }
+
 /** Copies a range in one statement: each row is locked and written before the next one is looked at. */
 export const copyChunk =
   <Value>(

@@ -3,7 +3,7 @@ import type { WorkOrder } from '@switchback/server/protocol'
 import { DbError } from '../database/db-error.ts'
 import type { KeyRange } from '../database/relation.ts'
 import type { Session } from '../database/session.ts'
-import { compareChunk, copyChunk, keyLock, repairKey, sweepChunk } from '../database/target.ts'
+import { compareChunk, copyChunk, fillChunk, keyLock, repairKey, sweepChunk } from '../database/target.ts'
 import type { Isolation } from '../database/transaction.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
@@ -77,13 +77,34 @@ export async function backfill(tools: CopyTools, order: WorkOrder): Promise<void
     lockSource: mutant !== 'backfill-without-row-lock',
     overwrite: mutant !== 'backfill-does-not-overwrite',
   }
+  // Where the fast way has been in vain, the next range is not tried in it.
+  let careful = false
   for (const [at, range] of RANGES.entries()) {
     await whileHeldBack(tools, order)
     const checkpoint = `${order.epoch} ${at}`
     await persistently(tools, signal, async (session) => {
       if ((await session.get(CHECKPOINTS, checkpoint)) === true) return
+      const places = `(${range.from ?? ''}, ${range.to ?? ''}]`
+      if (careful) careful = false
+      else {
+        const filled = await session
+          .statement(
+            () => `fill ${places}`,
+            async (on) => {
+              const found = await fillChunk(TABLES.old, TABLES.new, range, how)(on)
+              if (found !== undefined) await on.upsert(CHECKPOINTS, checkpoint, true)
+              return found !== undefined
+            },
+          )
+          .catch((error: unknown) => {
+            if (!(error instanceof DbError) || error.code !== '23505') throw error
+            careful = true
+            return false
+          })
+        if (filled) return
+      }
       await session.statement(
-        () => `copy (${range.from ?? ''}, ${range.to ?? ''}]`,
+        () => `copy ${places}`,
         async (on) => {
           await on.upsert(CHECKPOINTS, checkpoint, true)
           await copyChunk(TABLES.old, TABLES.new, range, how)(on)

@@ -108,6 +108,8 @@ export interface Scenario {
   readonly keys: readonly string[]
   readonly isolation: Isolation
   readonly fence: boolean
+  /** New begins with no row that is not of use: ranges are filled instead of copied. */
+  readonly fresh: boolean
   readonly shadow: number
   readonly autopilot: boolean
   readonly worker: boolean
@@ -137,6 +139,7 @@ export function drawScenario(random: Random): Scenario {
     keys: ['k1', 'k2', 'k3', 'k4'].slice(0, random.pick([1, 2, 2, 3, 4])),
     isolation: random.pick(['read committed', 'repeatable read', 'serializable']),
     fence,
+    fresh: random.chance(0.3),
     shadow: random.chance(0.3) ? 1 : 0,
     autopilot: random.chance(0.15),
     worker: random.chance(0.25),
