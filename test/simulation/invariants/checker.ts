@@ -30,6 +30,8 @@ export class Checker {
   readonly #writes = new Map<Transaction, WriteOp[]>()
   /** Set by the end of a backfill: from then on new is what old is, until somebody stops writing it. */
   #copied = false
+  /** The newest work that relies on everyone. */
+  #worked = { kind: 'nothing', epoch: 0 }
   #state: MigrationState | undefined
   /** Whether what the state says is of the present. */
   #claims = true
@@ -103,8 +105,13 @@ export class Checker {
     this.#inFlight.over(token)
   }
 
+  /** I3: who comes after work has begun is not of an older epoch. */
   letIn(tx: Transaction, app: string, epoch: number): void {
     this.#dirty = true
+    if (epoch < this.#worked.epoch) {
+      const { kind, epoch: later } = this.#worked
+      throw new Violation('I3', `${app} is let in under epoch ${epoch} after ${kind} of epoch ${later} began`)
+    }
     this.#inFlight.letIn(tx, app, epoch)
   }
 
@@ -154,6 +161,7 @@ export class Checker {
 
   /** I3: nothing of an older epoch is in flight, or can still come. */
   workStarts(kind: string, epoch: number): void {
+    if (epoch > this.#worked.epoch) this.#worked = { kind, epoch }
     for (const user of this.#inFlight.writers()) {
       if (user.epoch >= epoch) continue
       throw new Violation(
