@@ -105,10 +105,13 @@ export class Checker {
     this.#inFlight.over(token)
   }
 
-  /** I3: who comes after work has begun is not of an older epoch. */
+  /**
+   * I3: who comes after work has begun is not of an older epoch. What a dead process had sent off may still get
+   * its lock, and then finds that nobody is there: nothing comes after it.
+   */
   letIn(tx: Transaction, app: string, epoch: number): void {
     this.#dirty = true
-    if (epoch < this.#worked.epoch) {
+    if (epoch < this.#worked.epoch && this.#inFlight.isAwaited(app, epoch)) {
       const { kind, epoch: later } = this.#worked
       throw new Violation('I3', `${app} is let in under epoch ${epoch} after ${kind} of epoch ${later} began`)
     }

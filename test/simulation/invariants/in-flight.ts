@@ -27,6 +27,12 @@ export class InFlight {
     this.#sent.delete(token)
   }
 
+  /** Whether the process that has sent a write of this epoch off is there to go on with it. */
+  isAwaited(app: string, epoch: number): boolean {
+    for (const token of this.#sent) if (token.app.name === app && token.epoch === epoch) return true
+    return false
+  }
+
   letIn(tx: Transaction, app: string, epoch: number): void {
     const before = this.#letIn.get(tx)
     if (before === undefined || epoch < before.epoch) this.#letIn.set(tx, { epoch, app })
