@@ -6,6 +6,7 @@ import { isLive, stragglerOf } from './fleet.ts'
 import type { Phase, WorkKind } from './phases.ts'
 import { atLeast } from './phases.ts'
 import { usedPaths } from './routing.ts'
+import { type Asker, isOwn } from './second-person.ts'
 import type { MigrationState, Millis } from './state.ts'
 import type { NextStep } from './steps.ts'
 import { nextStep, routingAfter } from './steps.ts'
@@ -56,6 +57,8 @@ export interface Blocker {
 /** What the gate is judged by, read in the transaction that would commit the step. */
 export interface GateFacts {
   readonly now: Millis
+  /** Who asks for the step; undefined where the gate is only looked at. */
+  readonly asker?: Asker
   readonly instances: readonly InstanceFacts[]
   /** Keys queued for repair, by the path that is behind. Undefined where the target could not be asked. */
   readonly repairs: { readonly old: number; readonly new: number } | undefined
@@ -171,12 +174,16 @@ function ownBlockers(
   }
   if (next.kind === 'work' && next.work === 'contract') {
     const { approvals } = definition.contract
-    const missing = approvals - state.approvals.length
+    const { asker } = facts
+    // It takes a second person: whoever takes the step cannot be it, by whatever name.
+    const others = state.approvals.filter((each) => asker === undefined || !isOwn(each, asker)).length
+    const missing = approvals - others
     if (missing > 0) {
+      const own = others < state.approvals.length ? `; that of ${asker?.by}, who asks, does not count` : ''
       add(
         'approvals-missing',
         id,
-        `${missing} of ${approvals} approvals are missing.`,
+        `${missing} of ${approvals} approvals are missing${own}.`,
         `switchback approve ${id}, by somebody else than who advances`,
       )
     }

@@ -123,6 +123,19 @@ describe('a measured tripwire', () => {
       'notify',
     ],
     [
+      'the beginning of an outage of both, just after old had far more good samples than new',
+      errors,
+      [
+        { path: 'old', count: 400, ago: 9_000 },
+        { count: 40, ago: 9_000 },
+        { path: 'old', count: 60, errors: 30 },
+        { count: 60, errors: 30 },
+      ],
+      'breach',
+      'both-paths',
+      'notify',
+    ],
+    [
       'new failing alone now, after an outage of both',
       errors,
       [

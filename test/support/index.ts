@@ -11,6 +11,7 @@ export {
   wordsOf,
 } from './markdown.ts'
 export { type ObjectStore, objectStore } from './object-store.ts'
+export { type OpenIdProvider, type OpenIdProviderOptions, openIdProvider } from './openid-provider.ts'
 export { pgbenchBinary } from './pgbench-binary.ts'
 export { type RedisServer, redisServer } from './redis-server.ts'
 export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from './spawn-node.ts'

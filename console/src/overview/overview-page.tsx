@@ -82,7 +82,7 @@ export function OverviewPage() {
           <div className="card">
             <Nothing title={totals?.all === 0 ? 'No migration yet' : 'None like that'}>
               {totals?.all === 0
-                ? 'Register a folder with “switchback register”, or set MIGRATIONS_DIR.'
+                ? 'Register one with POST /v1/migrations, or set MIGRATIONS_DIR.'
                 : 'Choose another list, or search for something else.'}
             </Nothing>
           </div>

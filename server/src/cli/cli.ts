@@ -12,6 +12,7 @@ import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
 import { addReviewCommands } from './review-commands.ts'
+import { addSessionCommands } from './session-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
 
@@ -65,6 +66,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addAlertCommands(program, terminal)
   addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
+  addSessionCommands(program, terminal)
   addValidate(program, terminal)
   addDrift(program, terminal, (exit) => {
     code = exit

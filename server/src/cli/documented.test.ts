@@ -1,4 +1,6 @@
-import { commandsIn, pages, wordsOf } from '@switchback/test/support'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { commandsIn, pages, REPOSITORY, wordsOf } from '@switchback/test/support'
 import { describe, expect, test } from 'vitest'
 import { runCli } from './cli.ts'
 
@@ -72,4 +74,48 @@ describe('a command that the documentation speaks of', () => {
     expect(said).toContain(`Usage: switchback ${path.join(' ')}`)
     for (const option of args.filter((word) => word.startsWith('--'))) expect(said).toContain(option)
   })
+})
+
+/** Commands that messages tell people to run, by the files that do. */
+async function told(): Promise<ReadonlyMap<string, string>> {
+  const commands = new Map<string, string>()
+  const folders = ['server/src', 'migrations-registry/src', 'sdk/src', 'console/src']
+  const files = await Promise.all(
+    folders.map(async (folder) =>
+      (await readdir(join(REPOSITORY, folder), { recursive: true })).map((name) => join(folder, name)),
+    ),
+  )
+  for (const file of files.flat().filter((name) => /\.tsx?$/.test(name) && !/test/.test(name))) {
+    const text = await readFile(join(REPOSITORY, file), 'utf8')
+    // In quotes of some kind, or at the end of a sentence that a colon leads to.
+    for (const [, command = ''] of text.matchAll(/(?:[`'"“]|: )switchback ([a-z][a-z-]+)(?![\w.:])/g)) {
+      if (!commands.has(command)) commands.set(command, file)
+    }
+  }
+  return commands
+}
+
+/** What `switchback` begins a name of, and no command: names of connections and locks. */
+const NAMES = [
+  'dry',
+  'executor',
+  'fence',
+  'install',
+  'migrate',
+  'raise',
+  'sandbox',
+  'schema',
+  'secrets',
+  'server',
+]
+
+test('every command that a message tells people to run is there', async () => {
+  const commands = [...(await told())].filter(([command]) => !NAMES.includes(command))
+  expect(commands.length).toBeGreaterThan(10)
+  const missing: string[] = []
+  for (const [command, file] of commands) {
+    const { said } = await run([command, '--help'])
+    if (!said.startsWith(`Usage: switchback ${command}`)) missing.push(`${file}: switchback ${command}`)
+  }
+  expect(missing).toEqual([])
 })

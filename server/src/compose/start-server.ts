@@ -32,6 +32,7 @@ import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
 import { composeNotices } from './compose-notices.ts'
+import { composeSignOn } from './compose-sign-on.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
@@ -153,6 +154,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
     const receivers = createReceivers(askSns)
     const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
+    const signOn =
+      config.signOn === undefined
+        ? undefined
+        : composeSignOn({ db, clock, newId, box, settings: config.signOn, announce, log })
     const { channels, notifier } = composeNotices({
       db,
       clock,
@@ -189,10 +194,21 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       telemetry,
       monitor,
       series: signals.series,
+      ...(signOn === undefined ? {} : { people: signOn.people }),
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
     const hooks = { db, sources, inbox, askSns }
-    const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
+    const app = createApp({
+      routes,
+      tokens,
+      health,
+      hooks,
+      metrics,
+      log,
+      clock,
+      newId,
+      ...(signOn === undefined ? {} : { signOn }),
+    })
     const httpServer = createServer(app)
     // Closed after the push: its sockets are connections of this server too.
     shutdown.add('http', async () => {
@@ -208,6 +224,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       httpServer,
       db,
       auth: (token) => tokens.authenticate(token),
+      ...(signOn === undefined ? {} : { sessions: signOn.socketDoor }),
       fleet,
       snapshots,
       revisions,

@@ -1,20 +1,7 @@
 import { z } from 'zod'
 import { parseS3 } from '../execution/s3-store.ts'
-
-const number = (name: string, min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, `expected a whole number for ${name}`)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `expected ${min} to ${max}`)
-
-const url = (...protocols: string[]) =>
-  z
-    .string()
-    .refine(
-      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
-      `expected a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
-    )
+import { number, url } from './config-parts.ts'
+import { signOnShape } from './sign-on-schema.ts'
 
 export const postgresUrl = url('postgres:', 'postgresql:')
 
@@ -92,6 +79,7 @@ export const configSchema = z.object({
     .describe(
       'Whether checks of migrations may run programs on this machine. Whoever registers migrations can then run what they like with the rights of the server.',
     ),
+  ...signOnShape,
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -4,20 +4,21 @@ import { createChunkCopier } from './chunk-copier.ts'
 import type { ChunkCopied, OpenRange } from './copy-chunk.ts'
 import { createCopyReport } from './copy-report.ts'
 import { type CopyRun, copyWorker } from './copy-worker.ts'
-import { throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { requireFewFailures, retryFailedRows } from './failed-rows.ts'
 import type { Key } from './keyset.ts'
 import { describeMapping, type Mapping } from './mapping.ts'
-import type { Patience } from './persistently.ts'
+import { type Patience, persistently } from './persistently.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
 import { countFailedRows, isThere } from './repairs.ts'
+import { settleCopy } from './settle-copy.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import { sweep } from './sweep.ts'
 import type { Connection, Target } from './target.ts'
 import { createRateLimit } from './throttle.ts'
 import { limitsOf } from './throttle-signals.ts'
+import { together } from './together.ts'
 
 export interface CopyDeps extends Patience {
   readonly target: Target
@@ -38,7 +39,7 @@ export interface CopyWay extends Places {
   ): Promise<ChunkCopied | undefined>
   repair(connection: Connection, mapping: Mapping, keys: readonly Key[]): Promise<unknown>
   /** After the last range; returns how many rows of new were removed. */
-  finish(order: WorkOrder, mapping: Mapping, progress: Progress): Promise<number>
+  finish(order: WorkOrder, mapping: Mapping, progress: Progress, total: number): Promise<number>
 }
 
 /** Both tables in one database. */
@@ -50,10 +51,10 @@ function inOneDatabase(deps: CopyDeps): CopyWay {
     describe: (definition) => describeMapping(target, definition),
     copyRange: createChunkCopier(),
     repair: (connection, mapping, keys) => repairKeys(connection, { mapping, leader: 'old' }, keys),
-    finish: async (order, mapping, progress) => {
+    finish: async (order, mapping, progress, total) => {
       progress.stage('waiting for older transactions')
       await waitForOlderSnapshots(target, order.signal, (reason) => progress.throttledBy(reason))
-      return sweep(deps, order, mapping, progress)
+      return sweep(deps, order, mapping, progress, total)
     },
   }
 }
@@ -77,13 +78,13 @@ export async function backfill(
       way.repair(connection, mapping, keys),
     )
     const watching = report.watch()
-    const { retries } = await copyAll(deps, order, way, { mapping, copy, progress, toTheEnd: true }).finally(
+    const { retries } = await copyToTheEnd(deps, order, way, { mapping, copy, progress }).finally(
       watching.stop,
     )
     await requireFewFailures(target, mapping, copy.total)
     const { rows, changed, chunks, workers } = await report.look()
     const copyMs = clock() - began
-    const swept = await way.finish(order, mapping, progress)
+    const swept = await way.finish(order, mapping, progress, copy.total)
     return {
       divergences: 0,
       detail: {
@@ -142,6 +143,23 @@ export async function assist(
   }
 }
 
+/** Copies until every range is done and on disk. */
+async function copyToTheEnd(
+  deps: CopyDeps,
+  order: WorkOrder,
+  way: CopyWay,
+  shared: Pick<CopyRun, 'mapping' | 'progress'> & { readonly copy: Copy },
+): Promise<{ readonly retries: number }> {
+  const { migration } = shared.mapping
+  let retries = 0
+  for (;;) {
+    const copied = await copyAll(deps, order, way, { ...shared, toTheEnd: true })
+    retries += copied.retries
+    if (await persistently(deps, order.signal, () => settleCopy(way.target, migration, order.epoch)))
+      return { retries }
+  }
+}
+
 /** Runs the workers of this process until no range is left for them. */
 async function copyAll(
   deps: CopyDeps,
@@ -149,33 +167,24 @@ async function copyAll(
   way: CopyWay,
   shared: Pick<CopyRun, 'mapping' | 'progress' | 'toTheEnd'> & { readonly copy: Copy },
 ): Promise<{ readonly retries: number; readonly ranges: number }> {
-  const failedElsewhere = new AbortController()
-  const signal = AbortSignal.any([order.signal, failedElsewhere.signal])
   let ranges = 0
-  const run: CopyRun = {
-    ...deps,
-    ...shared,
-    order,
-    places: way,
-    copyRange: async (connection, range) => {
-      const copied = await way.copyRange(connection, shared.mapping, range, signal)
-      if (copied !== undefined) ranges += 1
-      return copied
-    },
-    limit: createRateLimit(() => limitsOf(order).rowsPerSecond, deps.clock),
-    open: [],
-    counts: { retries: 0 },
-    signal,
-  }
-  const workers = Array.from({ length: Math.max(1, deps.workers) }, (_, i) =>
-    copyWorker(run, `${deps.name}/${i + 1}`).catch((error: unknown) => {
-      // Nobody goes on alone after a fault; the first one is what is reported.
-      failedElsewhere.abort(error)
-      throw error
-    }),
-  )
-  const ended = await Promise.allSettled(workers)
-  throwIfStopped(order.signal)
-  if (ended.some(({ status }) => status === 'rejected')) throw failedElsewhere.signal.reason
-  return { retries: run.counts.retries, ranges }
+  const counts = { retries: 0 }
+  const open: OpenRange[] = []
+  const limit = createRateLimit(() => limitsOf(order).rowsPerSecond, deps.clock)
+  await together(order.signal, deps.workers, (signal, place) => {
+    const run: CopyRun = {
+      ...deps,
+      ...shared,
+      order,
+      places: way,
+      copyRange: async (connection, range) => {
+        const copied = await way.copyRange(connection, shared.mapping, range, signal)
+        if (copied !== undefined) ranges += 1
+        return copied
+      },
+      ...{ limit, open, counts, signal },
+    }
+    return copyWorker(run, `${deps.name}/${place}`)
+  })
+  return { retries: counts.retries, ranges }
 }

@@ -131,3 +131,22 @@ test('triggers that are whole but say something else than the mapping now does a
   await query(`insert into users (id, bio) values (1, 'loud')`)
   expect(await bios()).toEqual([[{ id: 1, bio: 'loud' }], [{ id: 1, bio: 'loud!' }]])
 })
+
+test('while an installer waits for a writer, others get through between its tries', async () => {
+  const [writer, other] = [await world.client(), await world.client()]
+  await query(`insert into users (id, bio) values (1, 'one'), (2, 'two')`)
+  await writer.query(`begin; update users set bio = 'before' where id = 1`)
+  const installing = carry()
+  const queued = `select from pg_locks where not granted and mode = 'ShareRowExclusiveLock'`
+  await waitFor(async () => (await world.rows(queued)).length > 0)
+  // Whoever stood behind the installer until the writer ends would stand there for good: it ends afterwards.
+  await other.query(`set lock_timeout = '30s'; update users set bio = 'meanwhile' where id = 2`)
+  await writer.query('commit')
+  expect(await installing).toBe('installed')
+})
+
+test('triggers that were taken away by us are not missed when they are installed again', async () => {
+  await carry()
+  expect(await world.execution.carry(definition(), false, watch)).toBe('removed')
+  expect(await carry()).toBe('installed')
+})

@@ -3,6 +3,7 @@ import type { OpenRange } from './copy-chunk.ts'
 import { ExecutionError, WorkStopped } from './execution-error.ts'
 import { countRows, type Key, keyAt, keyText, lastKey, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
+import { WITHOUT_WAITING } from './settle-copy.ts'
 import { inTransaction, type Sql, type Target } from './target.ts'
 
 /** Where a copy reads, and where it writes and keeps its checkpoints; one database or two. */
@@ -70,7 +71,8 @@ function copyOn({ source, target }: Places, mapping: Mapping, copy: CopyRow): Co
       const { rows } = await target.query<{ id: number }>(
         `with moved as (
            update switchback.copies set frontier = $3
-           where migration = $1 and epoch = $4 and frontier is not distinct from $2::text[] returning migration
+           where migration = $1 and epoch = $4 and frontier is not distinct from $2::text[]
+             and ${WITHOUT_WAITING} returning migration
          )
          insert into switchback.checkpoints (migration, after_key, up_to_key, worker)
          select migration, $2, $3, $5 from moved returning id`,
@@ -136,7 +138,8 @@ async function beginCopy(
       const { rows } = await connection.query<CopyRow>(
         `insert into switchback.copies (migration, epoch, mapping, upper_key, total) values ($1, $2, $3, $4, $5)
          on conflict (migration) do update set epoch = excluded.epoch, mapping = excluded.mapping,
-           upper_key = excluded.upper_key, frontier = null, total = excluded.total, began_at = clock_timestamp()
+           upper_key = excluded.upper_key, frontier = null, total = excluded.total, began_at = clock_timestamp(),
+           ended_at = null
          returning *`,
         [migration, epoch, checksum, upper ?? null, total],
       )

@@ -49,9 +49,13 @@ export const oldValues = ({ old, columns }: Mapping): string =>
     ...columns.map(({ expression }, i) => `(${expression}) as c${i}`),
   ].join(', ')
 
-/** The checkpoint of a range, as long as it is not done and nobody has cut the range. */
-const claim = (numbers: { readonly upTo?: number }): string =>
-  `select id from switchback.checkpoints where id = $1 and not done and up_to_key = $${numbers.upTo}::text[]`
+/**
+ * The checkpoint of a range, as long as it is not done and nobody has cut the range. Both bounds are asked for:
+ * a crash of the target may take back that a range was handed out, and its number goes to another one then.
+ */
+const claim = ({ after, upTo }: { readonly after?: number; readonly upTo?: number }): string =>
+  `select id from switchback.checkpoints where id = $1 and not done and up_to_key = $${upTo}::text[]
+   and after_key ${after === undefined ? 'is null' : `= $${after}::text[]`}`
 
 const SINCE_BEGUN = 'extract(epoch from clock_timestamp() - statement_timestamp()) * 1000'
 
@@ -126,17 +130,34 @@ export async function copyChunk(
 }
 
 /**
+ * Rows of new in a range that have no row in old. The range is asked of both, which old's rows of the same keys
+ * are in anyway: both are read in the order of their keys then, instead of old's row by row.
+ */
+const strays = (mapping: Mapping, numbers: Parameters<typeof within>[1]): string => {
+  const counterpart = mapping.old.keys.map((key, i) => `${key} = ${newKey(mapping, i)}`).join(' and ')
+  return `${within(mapping.new, numbers)} and not exists (
+    select from ${mapping.old.table} where ${counterpart} and ${within(mapping.old, numbers)}
+  )`
+}
+
+/** Whether there is something to be swept in a range, as one snapshot shows it. */
+export async function hasStray(on: Connection, mapping: Mapping, range: Range): Promise<boolean> {
+  const { numbers, values } = rangeParams(range)
+  const { rows } = await on.prepared<{ found: boolean }>(
+    `select exists (select from ${mapping.to.table} as switchback_new where ${strays(mapping, numbers)}) as found`,
+    values,
+  )
+  return rows[0]?.found === true
+}
+
+/**
  * Removes rows of new in a range that have no row in old. The connection is at REPEATABLE READ: were it at
  * READ COMMITTED, it could remove a row that was written again since it looked.
  */
 export async function sweepChunk(on: Connection, mapping: Mapping, range: Range): Promise<number> {
   const { numbers, values } = rangeParams(range)
-  const counterpart = mapping.old.keys.map((key, i) => `${key} = ${newKey(mapping, i)}`).join(' and ')
   const result = await on.prepared(
-    `delete from ${mapping.to.table} as switchback_new
-     where ${within(mapping.new, numbers)} and not exists (
-       select from ${mapping.old.table} where ${counterpart} and ${within(mapping.old, {})}
-     )`,
+    `delete from ${mapping.to.table} as switchback_new where ${strays(mapping, numbers)}`,
     values,
   )
   return result.rowCount ?? 0

@@ -33,12 +33,17 @@ export async function giveUpRow(
   const key = (await keyAt(source, mapping.old, range, 1)) ?? range.upTo ?? []
   await target.query(
     `with given_up as (
-       update switchback.checkpoints set done = true where id = $1 and not done returning migration
+       update switchback.checkpoints set done = true
+       where id = $1 and not done and up_to_key = $5 and after_key is not distinct from $6::text[]
+       returning migration
      )
      insert into switchback.failed_rows (migration, key, sqlstate, error) select migration, $2, $3, $4 from given_up
      on conflict (migration, key) do update set sqlstate = excluded.sqlstate, error = excluded.error,
        failed_at = clock_timestamp()`,
-    [range.id, keyText(key), sqlStateOf(error) ?? '', error.message.slice(0, 1000)],
+    [
+      ...[range.id, keyText(key), sqlStateOf(error) ?? '', error.message.slice(0, 1000)],
+      ...[range.upTo, range.after ?? null],
+    ],
   )
   return requireFewFailures(target, mapping, total)
 }

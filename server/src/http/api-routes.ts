@@ -14,6 +14,7 @@ import { type ScreenRoutesDeps, screenRoutes } from '../overview/screen-routes.t
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import type { ReviewRoutesDeps } from '../review/review-routes.ts'
 import { reviewRoutes } from '../review/review-routes.ts'
+import { type PeopleRoutesDeps, peopleRoutes } from '../sign-on/people-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
@@ -38,7 +39,8 @@ export interface ApiDeps
     ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
-    ScreenRoutesDeps {
+    ScreenRoutesDeps,
+    PeopleRoutesDeps {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -63,6 +65,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...peopleRoutes(deps),
   ...channelRoutes(deps),
   ...reviewRoutes(deps),
   ...pollingRoutes(deps),

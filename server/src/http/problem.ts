@@ -19,6 +19,7 @@ const KINDS = {
   'unknown-instance': { status: 404, title: 'There is no such instance' },
   'unknown-incident': { status: 404, title: 'There is no such incident' },
   'unknown-token': { status: 404, title: 'There is no such token' },
+  'unknown-session': { status: 404, title: 'There is no such session' },
   'unknown-alert': { status: 404, title: 'There is no such alert' },
   'unknown-source': { status: 404, title: 'There is no such alert source' },
   'unknown-channel': { status: 404, title: 'There is no such channel' },

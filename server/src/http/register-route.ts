@@ -2,7 +2,7 @@ import { parseDefinition } from '@switchback/migrations-registry'
 import { z } from 'zod'
 import type { Flags } from '../flags/flags.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
-import { authorizeScope } from './authenticate.ts'
+import { actorOf, authorizeScope } from './authenticate.ts'
 import { migrationView } from './migration-view.ts'
 import { HttpProblem } from './problem.ts'
 import { changedOrThrow } from './refusal.ts'
@@ -61,7 +61,7 @@ export const registerRoute = ({ phases, flags }: RegisterRouteDeps): Route =>
         ...(rollback === undefined ? {} : { rollback }),
         ...(contract === undefined ? {} : { contract }),
       }
-      const result = await phases.register({ definition, sql, source: body.yaml }, { name: principal.name })
+      const result = await phases.register({ definition, sql, source: body.yaml }, actorOf(principal))
       return { body: migrationView(changedOrThrow(result)) }
     },
   })

@@ -167,7 +167,13 @@ const stateSchema = z
       .optional(),
     complete: z.object({ old: z.boolean(), new: z.boolean() }),
     pending: z.object({ to: z.enum(PHASES), reason: z.string(), by: z.string(), since: time }).optional(),
-    approvals: z.array(z.object({ by: z.string(), at: time })),
+    approvals: z.array(
+      z.object({
+        by: z.string(),
+        person: z.string().optional().describe('Who that is, where it is known'),
+        at: time,
+      }),
+    ),
     minimum: z.int().describe('Epochs below this can write no more'),
     run: z.object({ epoch: z.int(), at: time }),
   })

@@ -8,6 +8,8 @@ import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import { composeNotices } from '../compose/compose-notices.ts'
+import { composeSignOn } from '../compose/compose-sign-on.ts'
+import type { SignOnSettings } from '../config/sign-on-settings.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
 import { createFlags } from '../flags/flags.ts'
@@ -77,6 +79,8 @@ export interface TestApiOptions {
   /** What stands for SNS. */
   readonly askSns?: AskSns
   readonly secretKey?: string
+  /** How people sign in who have no token. */
+  readonly signOn?: SignOnSettings
   /** Rows that a backfill left out. */
   readonly failedRows?: FailedRowRoutesDeps['failedRows']
   readonly onDead?: (alert: string) => void
@@ -122,6 +126,10 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
   const tokens = createTokens({ db, clock, newId, randomBytes })
   const askSns = options.askSns ?? (() => Promise.reject(new Error('there is no SNS here')))
   const box = createSecretBox(Buffer.from(options.secretKey ?? 'a key for tests only'))
+  const signOn =
+    options.signOn === undefined
+      ? undefined
+      : composeSignOn({ db, clock, newId, box, settings: options.signOn, announce, log })
   const notices = composeNotices({
     db,
     clock,
@@ -175,10 +183,14 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     tokens,
     waitingRoom,
     telemetry: metrics.telemetry,
+    ...(signOn === undefined ? {} : { people: signOn.people }),
   })
   const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: 10_000 })
   const hooks = { db, sources, inbox, askSns }
-  const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
+  const app = createApp({
+    ...{ routes, tokens, health, hooks, metrics, log, clock, newId },
+    ...(signOn === undefined ? {} : { signOn }),
+  })
   const actor = { name: 'test' }
 
   async function registered(id: string, more?: string): Promise<void> {
@@ -206,7 +218,8 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     passTime: (ms) => {
       offset += ms
     },
-    token: async (role, more) => (await tokens.create({ name: `a ${role}`, role, ...more }, 'test')).text,
+    token: async (role, more) =>
+      (await tokens.create({ name: `a ${role}`, role, ...more }, { name: 'test' })).text,
     registered,
     ramped: async (id, more) => {
       await registered(id, more)

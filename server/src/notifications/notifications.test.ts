@@ -1,71 +1,24 @@
-import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { TestStore } from '@switchback/test/support'
-import { testStore } from '@switchback/test/support'
-import { SMTPServer } from 'smtp-server'
 import { Webhook } from 'standardwebhooks'
-import request from 'supertest'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { TestApi } from '../http/test-api.ts'
 import { testApi } from '../http/test-api.ts'
+import { type NoticesWorld, noticesWorld } from './notices-for-tests.ts'
 
-interface Received {
-  readonly path: string
-  readonly headers: IncomingHttpHeaders
-  readonly text: string
-  readonly body: ReturnType<typeof JSON.parse>
-}
-
-let store: TestStore
-let api: TestApi
-let admin: string
-let base: string
-let received: Received[]
-let answers: Map<string, { status: number; headers?: Record<string, string> }>
-let close: (() => Promise<unknown>)[]
+let world: NoticesWorld
+let store: NoticesWorld['store']
+let api: NoticesWorld['api']
+let base: NoticesWorld['base']
+let received: NoticesWorld['received']
+let answers: NoticesWorld['answers']
+let call: NoticesWorld['call']
+let channel: NoticesWorld['channel']
+let revert: NoticesWorld['revert']
+let at: NoticesWorld['at']
 
 beforeEach(async () => {
-  store = await testStore()
-  api = testApi(store.db)
-  admin = await api.token('admin')
-  received = []
-  answers = new Map()
-  close = []
-  const server = createServer(async (incoming, response) => {
-    const parts: Buffer[] = []
-    for await (const part of incoming) parts.push(part as Buffer)
-    const text = Buffer.concat(parts).toString('utf8')
-    const path = incoming.url ?? ''
-    received.push({ path, headers: incoming.headers, text, body: JSON.parse(text) })
-    const { status, headers } = answers.get(path) ?? { status: 200 }
-    response.writeHead(status, headers).end('ok')
-  }).listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  close.push(() => new Promise((resolve) => server.close(resolve)))
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  world = await noticesWorld()
+  ;({ store, api, base, received, answers, call, channel, revert, at } = world)
 })
-afterEach(async () => {
-  await api.stop()
-  for (const each of close) await each()
-  await store.drop()
-})
-
-const call = async (method: 'get' | 'post' | 'delete', path: string, body?: object) =>
-  await request(api.app)[method](path).set('Authorization', `Bearer ${admin}`).send(body)
-const channel = async (name: string, kind: string, more: object = {}) => {
-  const answer = await call('post', '/v1/channels', { name, kind, ...more })
-  expect([answer.status, answer.body.detail]).toEqual([201, undefined])
-  return answer.body
-}
-const owner = (...contacts: string[]) =>
-  `owner: { team: riders, contacts: ${JSON.stringify(contacts)}, escalateAfter: 5m }\n`
-const revert = async (id: string) => {
-  const command = { type: 'revert', cause: { kind: 'manual', reason: 'empty <bios>' } } as const
-  const result = await api.phases.command(id, command, { name: 'ann' })
-  if (!result.ok) throw new Error(result.refusal.message)
-  return result.migration.state.latch?.incident ?? ''
-}
-const at = (path: string) => received.filter((each) => each.path === path)
+afterEach(() => world.stop())
 
 test('a revert is told to each kind of channel in its own form, once, also by two servers', async () => {
   await channel('chat', 'slack', { url: `${base}/slack/T0SECRET` })
@@ -117,100 +70,6 @@ test('a revert is told to each kind of channel in its own form, once, also by tw
     api.logged,
   ])
   for (const secret of ['T0SECRET', 'R0UT1NGKEY', key]) expect(shown).not.toContain(secret)
-})
-
-test('contacts are called one after the other until somebody acknowledges', async () => {
-  const mails: string[] = []
-  const smtp = new SMTPServer({
-    authOptional: true,
-    disabledCommands: ['STARTTLS'],
-    onData: (stream, session, done) => {
-      stream.setEncoding('utf8')
-      let text = session.envelope.rcptTo.map(({ address }) => address).join(',')
-      stream.on('data', (part: string) => {
-        text += part
-      })
-      stream.on('end', () => {
-        mails.push(text)
-        done()
-      })
-    },
-  })
-  await new Promise<void>((resolve) => smtp.listen(0, '127.0.0.1', resolve))
-  close.push(() => new Promise<void>((resolve) => smtp.close(resolve)))
-  const { port } = smtp.server.address() as AddressInfo
-  await channel('#oncall', 'slack', { url: `${base}/oncall`, events: ['test'] })
-  await channel('mail', 'email', { url: `smtp://127.0.0.1:${port}`, from: 'sb@x.example', events: ['test'] })
-  await api.ramped('profiles', owner('#oncall', '#nobody', 'mailto:riders@bimride.example'))
-  const incident = await revert('profiles')
-
-  await api.notifier.run()
-  expect([at('/oncall').length, mails.length]).toEqual([1, 0])
-  api.passTime(299_000)
-  await api.notifier.run()
-  expect([at('/oncall').length, mails.length]).toEqual([1, 0])
-  api.passTime(2_000)
-  await api.notifier.run()
-  // A contact that no channel leads to is passed over at once, and written down.
-  expect([at('/oncall').length, mails.length]).toEqual([1, 1])
-  expect(mails[0]).toMatch(/^riders@bimride\.example[\s\S]*Subject: \[switchback\] profiles switched back/)
-  const { timeline } = (await call('get', `/v1/incidents/${incident}`)).body
-  expect(timeline.map((each: { kind: string }) => each.kind)).toContain('contact-unreachable')
-
-  const acked = await call('post', `/v1/incidents/${incident}/ack`, {})
-  expect(acked.body).toMatchObject({ ackedBy: 'a admin', status: 'open' })
-  expect((await call('post', `/v1/incidents/${incident}/ack`, {})).status).toBe(409)
-  expect((await call('post', '/v1/incidents/inc_none/ack', {})).status).toBe(404)
-  api.passTime(3_600_000)
-  await api.notifier.run()
-  // Whoever was called hears that it was taken up, and nothing more.
-  expect([at('/oncall').length, mails.length]).toEqual([2, 2])
-  expect(at('/oncall')[1]?.text).toContain('has been taken up')
-})
-
-test('where nobody acknowledges after three rounds, that is told', async () => {
-  await channel('#oncall', 'slack', { url: `${base}/oncall`, events: ['unanswered'] })
-  await api.ramped('profiles', owner('#oncall'))
-  await revert('profiles')
-  for (let round = 0; round < 5; round++) {
-    await api.notifier.run()
-    api.passTime(301_000)
-  }
-  expect(at('/oncall').map(({ body }) => body.text.includes('nobody has acknowledged'))).toEqual([
-    false,
-    false,
-    false,
-    true,
-  ])
-})
-
-test('a revert that is refused calls people as well', async () => {
-  await channel('#oncall', 'slack', { url: `${base}/oncall`, events: ['test'] })
-  await api.ramped('profiles', owner('#oncall'))
-  for (const type of ['promoted', 'retired']) {
-    const result = await api.phases.command('profiles', { type: 'advance' }, { name: 'ann' })
-    expect([type, result.ok && result.migration.state.phase]).toEqual([type, type])
-  }
-  const cause = { kind: 'alert', reason: 'new fails' } as const
-  expect((await api.phases.command('profiles', { type: 'revert', cause }, { name: 'alert' })).ok).toBe(false)
-  await api.notifier.run()
-  expect(at('/oncall')).toHaveLength(1)
-  expect(at('/oncall')[0]?.text).toContain('could not be switched back by itself')
-  expect(at('/oncall')[0]?.text).toContain('The safe way')
-})
-
-test('failed work is told to the first contact', async () => {
-  await channel('#oncall', 'slack', { url: `${base}/oncall`, events: ['test'] })
-  await api.registered('profiles', owner('#oncall'))
-  const engine = { name: 'engine' }
-  await api.phases.command('profiles', { type: 'advance' }, engine)
-  const failure = { type: 'work-failed', kind: 'expand', epoch: 1, error: 'lock timeout' } as const
-  await api.phases.command('profiles', failure, engine)
-  await api.notifier.run()
-  await api.notifier.run()
-  expect(at('/oncall').map(({ body }) => body.text)).toEqual([
-    expect.stringMatching(/expand failed: lock timeout.*switchback retry profiles/),
-  ])
 })
 
 test('what does not arrive is sent again, later each time; what is refused for good is not', async () => {

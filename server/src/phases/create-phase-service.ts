@@ -30,7 +30,7 @@ import type {
   StoredMigration,
 } from './phase-service.ts'
 import type { PhaseStore, PhaseTx } from './phase-store.ts'
-import { toEvent } from './to-event.ts'
+import { askerOf, toEvent } from './to-event.ts'
 
 /** What the gate asks of a target database; `undefined` where it cannot be reached. */
 export interface TargetFacts {
@@ -96,7 +96,12 @@ interface Prepared {
 export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   const { store, clock, newId, target } = deps
 
-  async function factsOf(tx: PhaseTx, migration: StoredMigration, asked: FromTarget): Promise<GateFacts> {
+  async function factsOf(
+    tx: PhaseTx,
+    migration: StoredMigration,
+    asked: FromTarget,
+    by?: Actor,
+  ): Promise<GateFacts> {
     const { definition, sql } = migration
     const instances = await tx.instances(definition.id, definition.apps)
     const others = await othersOf(tx, migration)
@@ -109,6 +114,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     const conflicts = (await target.conflicts?.(migration, others)) ?? []
     return {
       now: clock(),
+      ...(by === undefined ? {} : { asker: askerOf(by) }),
       instances,
       ...asked,
       schema: [...conflicts, ...(asked.schema ?? [])],
@@ -130,12 +136,9 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     schema: (await target.schema?.(migration, fresh)) ?? [],
   })
 
-  async function judge(
-    migration: StoredMigration,
-    fresh = false,
-  ): Promise<{ gate: Gate; asked: FromTarget }> {
-    const asked = await askTarget(migration, fresh)
-    const facts = await store.tx((tx) => factsOf(tx, migration, asked))
+  async function judge(migration: StoredMigration, by?: Actor): Promise<{ gate: Gate; asked: FromTarget }> {
+    const asked = await askTarget(migration, by !== undefined)
+    const facts = await store.tx((tx) => factsOf(tx, migration, asked, by))
     return { gate: judgeGate(migration.definition, migration.state, facts), asked }
   }
 
@@ -144,8 +147,9 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   async function prepareAdvance(
     migration: StoredMigration,
     force: readonly string[] | undefined,
+    by: Actor,
   ): Promise<Prepared> {
-    const { gate, asked } = await judge(migration, true)
+    const { gate, asked } = await judge(migration, by)
     const epoch = gate.passFence
     if (withoutForced(gate.blockers, force).length > 0) return { asked, fence: [], complete: false }
     const fence = epoch === undefined ? [] : await target.passFence(migration, epoch)
@@ -175,7 +179,8 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     actor: Actor,
   ): Promise<CommandResult | 'moved'> {
     const { id } = before.definition
-    const prepared = command.type === 'advance' ? await prepareAdvance(before, command.force) : undefined
+    const prepared =
+      command.type === 'advance' ? await prepareAdvance(before, command.force, actor) : undefined
     const goesBack = command.type === 'revert' || command.type === 'continue-revert'
     const oldCurrent = goesBack && (await oldIsCurrent(before))
     return await store.tx(async (tx): Promise<CommandResult | 'moved'> => {
@@ -184,7 +189,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
       const { state: from, definition } = migration
       // What was proven about the target was proven for the epoch that was read before.
       if (prepared !== undefined && from.epoch !== before.state.epoch) return 'moved'
-      const facts = await factsOf(tx, migration, prepared?.asked ?? NOTHING_ASKED)
+      const facts = await factsOf(tx, migration, prepared?.asked ?? NOTHING_ASKED, actor)
       let blockers: readonly Blocker[] = []
       if (command.type === 'advance') {
         const gate = judgeGate(definition, from, facts)

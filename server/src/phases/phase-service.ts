@@ -27,9 +27,11 @@ export interface StoredMigration {
   readonly revision: number
 }
 
-/** Who asks for a change: a token's name, or a part of the server. */
+/** Who asks for a change: a token's or a person's name, or a part of the server. */
 export interface Actor {
   readonly name: string
+  /** The human being behind the name, where that is known. */
+  readonly person?: string
 }
 
 /** What a person or a pipeline may ask of a migration. */

@@ -27,8 +27,9 @@ async function copyRange(
       inTransaction(on, READ_COMMITTED, async () => {
         const claimed = await on.query(
           `select from switchback.checkpoints where id = $1 and not done and up_to_key = $2
+             and after_key is not distinct from $3::text[]
            for update skip locked`,
-          [range.id, range.upTo],
+          [range.id, range.upTo, range.after ?? null],
         )
         if (claimed.rows.length === 0) return undefined
         const texts = await readOld(old, mapping, within(mapping.old, numbers), values)

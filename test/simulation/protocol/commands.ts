@@ -25,6 +25,8 @@ export interface CommandsOptions {
 type Cause = Extract<Command, { type: 'revert' }>['cause']
 
 const PERSON = { name: 'person' }
+/** Who takes a step cannot approve it. */
+const SECOND_PERSON = { name: 'second person' }
 const PIPELINE = { name: 'alerts' }
 
 /** What people, pipelines and alerts ask of the server, if it is there. */
@@ -49,10 +51,11 @@ export class Commands {
   command(command: Command, times = 1): void {
     const { server } = this.#o
     if (!this.#mayCommand()) return
+    const by = command.type === 'approve' ? SECOND_PERSON : PERSON
     this.#ask(async () => {
       const { phases } = server
       for (let i = 0; i < times && phases !== undefined; i++) {
-        const result = await phases.command(MIGRATION, command, PERSON)
+        const result = await phases.command(MIGRATION, command, by)
         this.#told(command, result)
         if (!result.ok) return
       }

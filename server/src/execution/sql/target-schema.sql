@@ -134,6 +134,9 @@ create table if not exists switchback.copies (
   began_at timestamptz not null default clock_timestamp()
 );
 
+-- When the last range was done; what was committed before it is on disk when this is.
+alter table switchback.copies add column if not exists ended_at timestamptz;
+
 -- Ranges (after_key, up_to_key] of a copy; done commits with the rows of the range.
 create table if not exists switchback.checkpoints (
   id bigint generated always as identity primary key,
