@@ -33,6 +33,8 @@ export class Database {
   readonly #sessions = new Set<SessionState>()
   /** Transactions with an id that are in progress. */
   readonly #active = new Set<Transaction>()
+  /** Committed, and perhaps not on disk; in their order. */
+  readonly #unflushed: Transaction[] = []
   readonly #onCommit = new Set<(tx: Transaction) => void>()
   /** What `committed` found, as long as nothing has been committed since. */
   readonly #newest = new Map<
@@ -140,6 +142,10 @@ export class Database {
     tx.commit = tx.xid === undefined ? this.#commits : ++this.#commits
     this.serializability.committed(tx)
     this.#ended(tx)
+    if (tx.xid !== undefined) {
+      if (tx.waitsForDisk) this.#unflushed.length = 0
+      else this.#unflushed.push(tx)
+    }
     if (tx.xid !== undefined) for (const listener of this.#onCommit) listener(tx)
   }
 
@@ -233,9 +239,17 @@ export class Database {
     )
   }
 
-  /** kill -9 of the whole server: committed rows and sequences stay, everything else is gone. */
+  /**
+   * kill -9 of the whole server: committed rows and sequences stay, everything else is gone; so may be the last
+   * of the commits that have not waited for the disk.
+   */
   crash(): void {
     this.process.crash()
+    if (this.#unflushed.length > 0) {
+      const kept = this.process.world.random.below(this.#unflushed.length + 1)
+      for (const tx of this.#unflushed.splice(0).slice(kept)) tx.status = 'aborted'
+      this.#newest.clear()
+    }
     for (const tx of this.#active) tx.status = 'aborted'
     this.#active.clear()
     this.#sessions.clear()

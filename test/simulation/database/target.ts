@@ -165,6 +165,14 @@ export const compareChunk =
       .filter((row) => differs(row.old, row.new))
   }
 
+/** Whether `to` has something that `from` does not have, as one snapshot shows it. */
+export const hasStray =
+  <Value>(from: Table<Value>, to: Table<Value>, range: KeyRange): StatementBody<boolean> =>
+  (on) => {
+    const kept = new Set(on.scan(from, range).map(([key]) => key))
+    return on.scan(to, range).some(([key]) => !kept.has(key))
+  }
+
 /** Deletes from `to` what `from` does not have, in one statement; returns the keys that are gone. */
 export const sweepChunk =
   <Value>(from: Table<Value>, to: Table<Value>, range: KeyRange): StatementBody<readonly string[]> =>
