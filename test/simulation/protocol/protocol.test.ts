@@ -14,7 +14,7 @@ const CAUGHT_AT: Readonly<Record<Mutant, number>> = {
   'no-lease-wait': 8,
   'ack-without-drain': 7,
   'drain-forgets-open-transactions': 7,
-  'no-fence': 29,
+  'no-fence': 58,
   'minimum-in-table': 688,
   'minimum-raised-after-drain': 913,
   'fence-enough-before-retired': 8,
