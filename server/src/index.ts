@@ -20,3 +20,5 @@ export {
 } from './postgres/bundled-postgres.ts'
 export type { UserIds } from './postgres/identity.ts'
 export { PostgresError, type PostgresErrorCode } from './postgres/postgres-error.ts'
+export type { Targets } from './two-targets/pair.ts'
+export { pairExecutionOn } from './two-targets/pair-execution.ts'

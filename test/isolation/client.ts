@@ -2,36 +2,42 @@ import { type MigrationConfig, WRITE_ROUTES } from '@switchback/migrations-regis
 import {
   createMigration,
   createRecorder,
+  type HalfPort,
+  type Independent,
   type MigrationOptions,
   MigrationRuntime,
   type OpenTransaction,
-  pgTransaction,
   type RouterEnv,
   runTransaction,
   runtimeOptionsOf,
   systemClock,
+  type TransactionPort,
   type UntypedOptions,
 } from '@switchback/sdk'
 import type pg from 'pg'
-import type { Change, Commit, History, Isolation } from './history.ts'
+import type { Change, Commit, History } from './history.ts'
 import { MIGRATION } from './migration.ts'
 
-import { type SteppedPoolDeps, steppedPool } from './stepped-pool.ts'
+import type { PoolHooks } from './stepped-pool.ts'
 import type { Actor, Stepper } from './stepper.ts'
 
 export interface ClientOptions {
   /** The path whose handlers fail for this key, in the middle of their work. */
   readonly failing?: { readonly path: 'old' | 'new'; readonly key: number }
+  /** The path in whose database the process dies when it is about to commit there second. */
+  readonly dying?: 'old' | 'new'
+  /** Changes the port to each database: guards that are taken out. */
+  readonly half?: ((port: HalfPort<Tx>) => HalfPort<Tx>) | undefined
 }
 
 export interface ClientDeps {
   readonly name: string
   readonly config: MigrationConfig
   readonly options: ClientOptions
-  readonly level: Isolation
-  readonly pool: pg.Pool
+  /** Makes the port to the target, or to both. */
+  readonly port: (hooks: PoolHooks) => Port
   readonly stepper: Stepper
-  readonly rewrite: SteppedPoolDeps['rewrite']
+  readonly rewrite: PoolHooks['rewrite']
   readonly onCommit: (commit: Commit) => void
   readonly onDeadlock: () => void
   readonly onRead: (read: History['reads'][number]) => void
@@ -42,6 +48,8 @@ export interface Client {
   readonly name: string
   actor: Actor | undefined
   apply(config: MigrationConfig): void
+  /** Until nothing is under way, not even what its callers do not wait for. */
+  idle(): Promise<void>
   /** Inserts or updates. */
   put(key: number, value: string): Promise<void>
   /** Updates where there is a row. */
@@ -58,7 +66,9 @@ export interface Client {
 export const isPlanted = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === '22012'
 
-type Tx = { readonly query: pg.Pool['query'] }
+export type Tx = { readonly query: pg.Pool['query'] }
+/** To one database with both paths, or to one for each. */
+export type Port = TransactionPort<Tx> | Independent<Tx>
 type How = 'put' | 'change'
 type Options = MigrationOptions<number, Tx, [], string | null, [how: How, value: string], void, [], void>
 
@@ -75,22 +85,24 @@ export function createClient(deps: ClientDeps): Client {
   const note = (path: Path, key: number, value: string | null): void => {
     changes = [...changes.filter((other) => other.key !== key || other.path !== path), { path, key, value }]
   }
-  const pool = steppedPool({
-    pool: deps.pool,
+  let acknowledged = false
+  const port = deps.port({
     actor: () => client.actor,
     stepper,
     rewrite: deps.rewrite,
     onDeadlock: deps.onDeadlock,
     onBegin: () => {
       changes = []
+      acknowledged = false
     },
-    // What was acknowledged is what the leader of that epoch has done.
+    // What was acknowledged is what the leader of that epoch has done; of two databases, what the first has.
     onCommit: (committed) => {
-      const leader = leaders.get(committed.epoch ?? 0)
+      if (acknowledged) return
+      acknowledged = true
+      const leader = committed.path ?? leaders.get(committed.epoch ?? 0)
       deps.onCommit({ ...committed, changes: changes.filter(({ path }) => path === leader) })
     },
   })
-  const port = pgTransaction(pool, { isolation: deps.level, retries: 10 })
   const env: RouterEnv = {
     instance: name,
     clock: systemClock,
@@ -163,12 +175,14 @@ export function createClient(deps: ClientDeps): Client {
   const migration = createMigration(env, runtime)
 
   const inOne = async (work: (open: OpenTransaction) => Promise<unknown>): Promise<void> => {
+    if ('kind' in port) throw new Error('no transaction spans two databases')
     await runTransaction(env, port, work)
   }
   const client: Client = {
     name,
     actor: undefined,
     apply,
+    idle: () => runtime.ledger.untilIdle(),
     put: async (key, value) => {
       await migration.write(key, 'put', value)
     },

@@ -18,8 +18,8 @@ export interface Difference {
   readonly key: number
   readonly old: string | null
   readonly new: string | null
-  /** The path whose repair is queued. */
-  readonly queued: string | null
+  /** The path whose repair is queued; never both. */
+  readonly queued: 'old' | 'new' | 'both' | null
 }
 
 /** A committed change of one key: its value, or null where it was removed. */

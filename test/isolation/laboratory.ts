@@ -1,16 +1,21 @@
+import { pgTransaction } from '@switchback/sdk'
 import { createExecution, createTarget, type Execution, executionOn, type Target } from '@switchback/server'
 import pg from 'pg'
 import { type DatabaseTemplate, type TestDatabase, testDatabase } from '../support/index.ts'
-import type { Difference, Initial, Rows } from './history.ts'
+import type { ClientOptions, Port } from './client.ts'
+import type { Difference, Initial, Isolation, Rows } from './history.ts'
 import { MIGRATION } from './migration.ts'
 import { rememberedTarget } from './remembered-target.ts'
+import { type PoolHooks, steppedPool } from './stepped-pool.ts'
+import { type Rewrite, steppedTarget } from './stepped-target.ts'
+import type { Actor, Stepper } from './stepper.ts'
 
-/** One database with connections that stay, for many rounds. */
+/** One database, or one for each path, with connections that stay for many rounds. */
 export interface Laboratory {
-  /** Of the applications. */
-  readonly pool: pg.Pool
-  /** Of the engine. */
-  readonly target: Target
+  /** What an application writes through. */
+  port(hooks: PoolHooks, level: Isolation, options: ClientOptions): Port
+  /** An engine that takes its steps as an actor. */
+  engine(actor: Actor, stepper: Stepper, rewrite: Rewrite): Execution
   /** The engine without a scheduler. */
   readonly execution: Execution
   /** Brings both tables, the queue, the checkpoints and the fence to where a round begins. */
@@ -35,14 +40,14 @@ const TEMPLATE: DatabaseTemplate = {
   },
 }
 
-const common = {
+export const common = {
   log: { warn: () => undefined },
   archiveDir: '/nonexistent',
   clock: Date.now,
   random: () => 0,
 }
 
-const values = (rows: Rows): string =>
+export const values = (rows: Rows): string =>
   Object.entries(rows)
     .map(([key, value]) => `(${key}, '${value}')`)
     .join(', ')
@@ -78,8 +83,8 @@ export async function openLaboratory(): Promise<Laboratory> {
   const target = rememberedTarget(opened)
   let resets = 0
   return {
-    pool,
-    target,
+    port: (hooks, level) => pgTransaction(steppedPool({ ...hooks, pool }), { isolation: level, retries: 10 }),
+    engine: (actor, stepper, rewrite) => engineOver(steppedTarget(target, actor, stepper, rewrite)),
     execution: engineOver(target),
     reset: async (initial, more = '') => {
       resets += 1
@@ -112,5 +117,4 @@ export async function openLaboratory(): Promise<Laboratory> {
   }
 }
 
-/** An engine of its own over a target that the caller opens. */
-export const engineOver = (target: Target): Execution => executionOn(target, { ...common, workers: 1 })
+const engineOver = (target: Target): Execution => executionOn(target, { ...common, workers: 1 })

@@ -10,6 +10,8 @@ export interface Mutant {
   /** Changes statements on their way; returns what it is given where the guard is not in it. */
   readonly engine?: (text: string) => string
   readonly application?: (text: string) => string
+  /** Changes the port to each of two databases. */
+  readonly half?: Rewrites['half']
   /** Run in the target before each round: the guard is in a function there. */
   readonly sql?: string
   /** Where its absence shows. The others have nothing to fear from it, by what their snapshots see. */
@@ -19,7 +21,7 @@ export interface Mutant {
 /** Levels at which a transaction keeps on seeing what was there when it began. */
 const SNAPSHOTS: readonly Isolation[] = ['repeatable read', 'serializable']
 
-const enterWithout = `
+export const ENTER_WITHOUT_FENCE = `
   create or replace function switchback."enter:${MIGRATION}"(p_epoch bigint, p_key text) returns void
   language sql volatile as $$
     select pg_advisory_xact_lock(hashtextextended('${MIGRATION}' || chr(31) || p_key, 7305))
@@ -103,11 +105,16 @@ export const MUTANTS: readonly Mutant[] = [
     levels: SNAPSHOTS,
     sql: minimumInTable,
   },
-  { name: 'there is no fence', scenario: scenarios.fencing, levels: LEVELS, sql: enterWithout },
+  { name: 'there is no fence', scenario: scenarios.fencing, levels: LEVELS, sql: ENTER_WITHOUT_FENCE },
 ]
 
 /** The rewriting of a mutant, and whether it has changed anything at all. */
-export function rewritesOf({ engine, application, sql }: Mutant): Rewrites & { readonly hits: () => number } {
+export function rewritesOf({
+  engine,
+  application,
+  half,
+  sql,
+}: Mutant): Rewrites & { readonly hits: () => number } {
   let hits = 0
   const counting =
     (rewrite: ((text: string) => string) | undefined) =>
@@ -119,6 +126,7 @@ export function rewritesOf({ engine, application, sql }: Mutant): Rewrites & { r
   return {
     engine: counting(engine),
     application: counting(application),
+    ...(half === undefined ? {} : { half }),
     ...(sql === undefined ? {} : { reset: sql }),
     hits: () => hits,
   }

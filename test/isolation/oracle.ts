@@ -21,6 +21,9 @@ export async function faultsOf(
     ...(scenario.equalAtOnce
       ? differences.filter(({ queued }) => queued === null).map((each) => `apart, ${text(each)}`)
       : []),
+    ...differences
+      .filter(({ queued }) => queued === 'both')
+      .map((each) => `each path is behind in what the other one has, ${text(each)}`),
     ...lost(scenario, history, differences, rows),
     ...lateCommits(history),
     ...staleReads(scenario, history),
@@ -102,6 +105,7 @@ export async function faultsAfterwards(
   await client.put(1, 'later')
   await client.remove(2)
   await client.change(3, 'changed later')
+  await client.idle()
   await apart('after more writes')
   return faults
 }

@@ -2,15 +2,16 @@ import type { MigrationConfig } from '@switchback/migrations-registry'
 import type { Execution, WorkOrder } from '@switchback/server'
 import { type Client, type ClientOptions, createClient } from './client.ts'
 import type { Commit, History, Initial, Isolation } from './history.ts'
-import { engineOver, type Laboratory } from './laboratory.ts'
+import type { Laboratory } from './laboratory.ts'
 import { definition, MIGRATION } from './migration.ts'
-import { steppedTarget } from './stepped-target.ts'
 import { type Actor, type Choose, createStepper, type Stepper } from './stepper.ts'
 
 /** What is changed in statements on their way to PostgreSQL: guards that are taken out. */
 export interface Rewrites {
   readonly engine: (text: string) => string
   readonly application: (text: string) => string
+  /** Of each database, where there are two. */
+  readonly half?: ClientOptions['half']
   /** Run before each round. */
   readonly reset?: string
 }
@@ -80,8 +81,7 @@ export async function playRound(
         name,
         config,
         options,
-        level,
-        pool: laboratory.pool,
+        port: (hooks) => laboratory.port(hooks, level, { half: rewrites.half, ...options }),
         stepper,
         rewrite: rewrites.application,
         onCommit: (commit) => commits.push(commit),
@@ -96,11 +96,12 @@ export async function playRound(
         for (const operation of operations) {
           await operation(client).catch((error: unknown) => refused.push({ actor: client.name, error }))
         }
+        await client.idle()
       })
     },
     engine: (name, work) => {
       bodies.set(name, async (actor) => {
-        await work(engineOver(steppedTarget(laboratory.target, actor, stepper, rewrites.engine)), actor)
+        await work(laboratory.engine(actor, stepper, rewrites.engine), actor)
       })
     },
     actor: (name, body) => void bodies.set(name, body),
@@ -124,8 +125,7 @@ export const freeClient = (laboratory: Laboratory, stepper: Stepper, config: Mig
     name: 'after',
     config,
     options: {},
-    level: 'read committed',
-    pool: laboratory.pool,
+    port: (hooks) => laboratory.port(hooks, 'read committed', {}),
     stepper,
     rewrite: (text) => text,
     onCommit: () => undefined,

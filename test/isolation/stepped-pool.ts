@@ -5,14 +5,16 @@ import type { Actor, StepOptions, Stepper } from './stepper.ts'
 
 export interface Committed {
   readonly actor: string
+  /** Whose database it was, where each path has its own. */
+  readonly path?: 'old' | 'new'
   /** Under which epoch the transaction passed the fence; undefined where it passed none. */
   readonly epoch: number | undefined
   /** When the commit was let go. */
   readonly at: number
 }
 
-export interface SteppedPoolDeps {
-  readonly pool: pg.Pool
+/** What a client wants to know of its transactions, and how it takes its steps. */
+export interface PoolHooks {
   /** The actor whose statements these are; undefined while nothing is scheduled. */
   readonly actor: () => Actor | undefined
   readonly stepper: Stepper
@@ -22,9 +24,16 @@ export interface SteppedPoolDeps {
   readonly onCommit: (committed: Committed) => void
 }
 
+export interface SteppedPoolDeps extends PoolHooks {
+  readonly pool: pg.Pool
+  /** Whose database it is, where each path has its own. */
+  readonly path?: 'old' | 'new'
+}
+
 type Query = pg.Pool['query']
 
 const FREE = /^(SAVEPOINT|ROLLBACK)/
+const COMMITS = /(^|; )COMMIT$/
 const ENTERS = /"enter:[^"]+"\((\d+),/
 
 const pids = new WeakMap<pg.PoolClient, number>()
@@ -40,7 +49,8 @@ async function pidOf(client: pg.PoolClient): Promise<number> {
 
 /** The pool of an application whose statements wait for the scheduler. */
 export function steppedPool(deps: SteppedPoolDeps): PgPool<Query> {
-  const { pool, stepper, rewrite } = deps
+  const { pool, path, stepper, rewrite } = deps
+  const labelOf = (text: string): string => `${path === undefined ? '' : `${path}: `}${text.slice(0, 60)}`
 
   async function connect(): Promise<PgClient & { query: Query }> {
     const client = await pool.connect()
@@ -48,7 +58,7 @@ export function steppedPool(deps: SteppedPoolDeps): PgPool<Query> {
     let epoch: number | undefined
     const query = async (text: string, values?: unknown[]): Promise<pg.QueryResult> => {
       const actor = deps.actor()
-      const step: StepOptions | undefined = FREE.test(text) ? undefined : { label: text.slice(0, 60) }
+      const step: StepOptions | undefined = FREE.test(text) ? undefined : { label: labelOf(text) }
       const entered = ENTERS.exec(text)
       if (text.startsWith('BEGIN')) {
         epoch = undefined
@@ -66,10 +76,12 @@ export function steppedPool(deps: SteppedPoolDeps): PgPool<Query> {
           throw error
         })
         .finally(() => {
-          if (text === 'COMMIT' || text === 'ROLLBACK') stepper.ended += 1
+          if (COMMITS.test(text) || text === 'ROLLBACK') stepper.ended += 1
         })
-      if (text === 'COMMIT' && result.command === 'COMMIT') {
-        deps.onCommit({ actor: actor?.name ?? 'nobody', epoch, at })
+      // Of several statements in one message the last one.
+      const last = Array.isArray(result) ? (result as pg.QueryResult[]).at(-1) : result
+      if (COMMITS.test(text) && last?.command === 'COMMIT') {
+        deps.onCommit({ actor: actor?.name ?? 'nobody', ...(path === undefined ? {} : { path }), epoch, at })
       }
       return result
     }
@@ -83,8 +95,8 @@ export function steppedPool(deps: SteppedPoolDeps): PgPool<Query> {
 
   const query = async (text: string, values?: unknown[]): Promise<pg.QueryResult> => {
     const actor = deps.actor()
-    const ask = (): Promise<pg.QueryResult> => pool.query(text, values)
-    return actor === undefined ? ask() : actor.run(undefined, { label: text.slice(0, 60) }, ask)
+    const ask = (): Promise<pg.QueryResult> => pool.query(rewrite(text), values)
+    return actor === undefined ? ask() : actor.run(undefined, { label: labelOf(text) }, ask)
   }
   return { query: query as unknown as Query, connect }
 }

@@ -13,7 +13,7 @@ const REPAIRS = /select key, path from switchback\.repairs|for update skip locke
 const ENDS = /^(commit|rollback)$/
 
 /** A short name of a statement of the engine, for traces; undefined where its time makes no difference. */
-export function engineStep(text: string): string | undefined {
+function engineStep(text: string): string | undefined {
   if (PREPARATION.test(text)) return undefined
   if (OLDER.test(text)) return 'look for older snapshots'
   if (TOUCHES.test(text) || REPAIRS.test(text)) {
@@ -27,11 +27,17 @@ export function engineStep(text: string): string | undefined {
  * A target whose statements wait for the scheduler. What only prepares the work runs freely: it would multiply
  * the schedules and tell nothing.
  */
-export function steppedTarget(target: Target, actor: Actor, stepper: Stepper, rewrite: Rewrite): Target {
+export function steppedTarget(
+  target: Target,
+  actor: Actor,
+  stepper: Stepper,
+  rewrite: Rewrite,
+  stepLabel: (text: string) => string | undefined = engineStep,
+): Target {
   const plain =
     (ask: Sql['query']): Sql['query'] =>
     (text, params) => {
-      const label = engineStep(text)
+      const label = stepLabel(text)
       return actor.run(undefined, label === undefined ? undefined : { label }, () =>
         ask(rewrite(text), params),
       )
@@ -43,7 +49,7 @@ export function steppedTarget(target: Target, actor: Actor, stepper: Stepper, re
     let looked: number | undefined
     const stepOf = (text: string): StepOptions | undefined => {
       if (ENDS.test(text)) return worked ? { label: text } : undefined
-      const label = engineStep(text)
+      const label = stepLabel(text)
       if (label === undefined) return undefined
       const since = looked
       // Looking again can find something else only when a transaction has ended meanwhile.

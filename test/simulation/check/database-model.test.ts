@@ -1,6 +1,7 @@
 import { testDatabase } from '@switchback/test/support'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COPY_SCRIPTS, HORIZON_SCRIPTS } from './copy-scripts.ts'
+import { FILL_SCRIPTS } from './fill-scripts.ts'
 import { INSERT_SCRIPTS } from './insert-scripts.ts'
 import { FENCE_SCRIPTS, LOCK_SCRIPTS, REPAIR_SCRIPTS } from './lock-scripts.ts'
 import { RACE_SCRIPTS, ROW_SCRIPTS } from './row-scripts.ts'
@@ -30,6 +31,7 @@ const ALL: Readonly<Record<string, readonly Script[]>> = {
   fence: FENCE_SCRIPTS,
   repairs: REPAIR_SCRIPTS,
   'copy, sweep, comparison': COPY_SCRIPTS,
+  fill: FILL_SCRIPTS,
   serializable: SERIALIZABLE_SCRIPTS,
 }
 

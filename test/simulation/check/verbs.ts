@@ -7,6 +7,7 @@ import {
   copyChunk,
   enter,
   fenceLock,
+  fillChunk,
   minimumSequence,
   queueRepair,
   raise,
@@ -123,6 +124,20 @@ const copy = (lockSource: boolean, overwrite: boolean): Verb => ({
     `with source as materialized (select id, v from old order by id ${lockSource ? 'for no key update' : ''})
      insert into new as t (id, v) select id, v from source on conflict (id)
      ${overwrite ? 'do update set v = excluded.v where t.v is distinct from excluded.v' : 'do nothing'}`,
+  answer: (result) => `${result.rowCount ?? 0} changed`,
+})
+
+const fill = (lockSource: boolean): Verb => ({
+  model: async (session) => {
+    const filled = await session.statement(() => 'fill', fillChunk(OLD, NEW, {}, { lockSource }))
+    return `${filled?.changed ?? 0} changed`
+  },
+  sql: () =>
+    `with empty as materialized (select where not exists (select from new))
+     insert into new (id, v) select id, v from (
+       select id, v from old where exists (select from empty)
+       order by id ${lockSource ? 'for no key update of old' : ''}
+     ) source`,
   answer: (result) => `${result.rowCount ?? 0} changed`,
 })
 
@@ -297,6 +312,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   copy: copy(true, true),
   'copy-without-lock': copy(false, true),
   'copy-without-overwrite': copy(true, false),
+  fill: fill(true),
+  'fill-without-lock': fill(false),
   sweep: {
     model: async (session) =>
       `${(await session.statement(() => 'sweep', sweepChunk(OLD, NEW, {}))).length} gone`,

@@ -11,7 +11,7 @@ interface Held {
   readonly scope: SubTransaction | undefined
 }
 
-interface Request {
+export interface Request {
   readonly backend: Waiter
   readonly mode: LockMode
   readonly scope: SubTransaction | undefined
@@ -62,15 +62,22 @@ export class AdvisoryLocks {
     }
   }
 
-  /** Whom a waiting backend waits for. */
-  blockers(key: string, backend: Waiter): readonly Waiter[] {
+  /**
+   * Names whom a request waits for: those ahead of it, from the nearest to the first that wants the lock for
+   * itself, for that one waits for everybody before; where there is none, those who hold the lock as well.
+   */
+  blockers(key: string, waiting: Request, visit: (other: Waiter) => void): void {
     const lock = this.#locks.get(key)
-    const at = lock?.queue.findIndex((request) => request.backend === backend) ?? -1
-    const waiting = lock?.queue[at]
-    if (lock === undefined || waiting === undefined) return []
-    return [...lock.held, ...lock.queue.slice(0, at)]
-      .filter((other) => other.backend !== backend && conflicts(other.mode, waiting.mode))
-      .map((other) => other.backend)
+    if (lock === undefined) return
+    const { backend, mode } = waiting
+    for (let at = lock.queue.indexOf(waiting) - 1; at >= 0; at--) {
+      const other = lock.queue[at] as Request
+      if (conflicts(other.mode, mode)) visit(other.backend)
+      if (other.mode === 'exclusive') return
+    }
+    for (const other of lock.held) {
+      if (other.backend !== backend && conflicts(other.mode, mode)) visit(other.backend)
+    }
   }
 
   /** Releases one lock of the session; false where it does not hold it. */

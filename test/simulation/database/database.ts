@@ -5,7 +5,7 @@ import { DbError } from './db-error.ts'
 import { Relation, type Table } from './relation.ts'
 import { Serializability } from './serializable.ts'
 import { type Isolation, type Snapshot, SubTransaction, Transaction } from './transaction.ts'
-import { isDeadlocked, type Waiter } from './waiter.ts'
+import { type Blockers, isDeadlocked, type Waiter } from './waiter.ts'
 
 /** A session inside the database, as the database keeps it. */
 export interface SessionState extends Waiter {
@@ -33,7 +33,14 @@ export class Database {
   readonly #sessions = new Set<SessionState>()
   /** Transactions with an id that are in progress. */
   readonly #active = new Set<Transaction>()
+  /** Committed, and perhaps not on disk; in their order. */
+  readonly #unflushed: Transaction[] = []
   readonly #onCommit = new Set<(tx: Transaction) => void>()
+  /** What `committed` found, as long as nothing has been committed since. */
+  readonly #newest = new Map<
+    Relation,
+    { readonly commits: number; readonly rows: ReadonlyMap<string, unknown> }
+  >()
   #commits = 0
   #nextXid = 1
   #nextSession = 1
@@ -53,8 +60,10 @@ export class Database {
   }
 
   /** What a new snapshot would see of a table; for invariants, outside of all transactions. */
-  committed<Value>(of: Table<Value>): Map<string, Value> {
+  committed<Value>(of: Table<Value>): ReadonlyMap<string, Value> {
     const relation = this.relation(of)
+    const known = this.#newest.get(relation)
+    if (known?.commits === this.#commits) return known.rows as ReadonlyMap<string, Value>
     const observer = new Transaction({ id: 0, blockers: undefined }, 'read committed', false)
     const snapshot = this.takeSnapshot()
     const rows = new Map<string, Value>()
@@ -62,6 +71,7 @@ export class Database {
       const version = relation.visible(key, observer, snapshot)
       if (version !== undefined) rows.set(key, version.value as Value)
     }
+    this.#newest.set(relation, { commits: this.#commits, rows })
     return rows
   }
 
@@ -132,6 +142,10 @@ export class Database {
     tx.commit = tx.xid === undefined ? this.#commits : ++this.#commits
     this.serializability.committed(tx)
     this.#ended(tx)
+    if (tx.xid !== undefined) {
+      if (tx.waitsForDisk) this.#unflushed.length = 0
+      else this.#unflushed.push(tx)
+    }
     if (tx.xid !== undefined) for (const listener of this.#onCommit) listener(tx)
   }
 
@@ -173,7 +187,7 @@ export class Database {
   /** Lets a session wait until it is woken; fails it where it waits for itself, or for too long. */
   wait(
     session: SessionState,
-    blockers: () => readonly Waiter[],
+    blockers: Blockers,
     subscribe: (wake: () => void) => () => void,
     timeoutMs?: number,
   ): Promise<void> {
@@ -215,7 +229,7 @@ export class Database {
   waitFor(session: SessionState, holder: Transaction): Promise<void> {
     return this.wait(
       session,
-      () => [holder.backend],
+      (visit) => visit(holder.backend),
       (wake) => {
         holder.waiters.push(wake)
         return () => {
@@ -225,9 +239,17 @@ export class Database {
     )
   }
 
-  /** kill -9 of the whole server: committed rows and sequences stay, everything else is gone. */
+  /**
+   * kill -9 of the whole server: committed rows and sequences stay, everything else is gone; so may be the last
+   * of the commits that have not waited for the disk.
+   */
   crash(): void {
     this.process.crash()
+    if (this.#unflushed.length > 0) {
+      const kept = this.process.world.random.below(this.#unflushed.length + 1)
+      for (const tx of this.#unflushed.splice(0).slice(kept)) tx.status = 'aborted'
+      this.#newest.clear()
+    }
     for (const tx of this.#active) tx.status = 'aborted'
     this.#active.clear()
     this.#sessions.clear()

@@ -1,4 +1,4 @@
-import type { LockMode } from './advisory-locks.ts'
+import type { LockMode, Request } from './advisory-locks.ts'
 import type { Database, SessionState } from './database.ts'
 import { DbError, serializationFailure } from './db-error.ts'
 import type { KeyRange, Relation, Table, Version } from './relation.ts'
@@ -165,10 +165,16 @@ export class Statement {
     if (this.tryLock(key, mode, options)) return
     const { locks } = this.db
     const scope = options.of === 'session' ? undefined : this.tx.current
+    let request: Request | undefined
     await this.db.wait(
       this.session,
-      () => locks.blockers(key, this.session),
-      (granted) => locks.enqueue(key, { backend: this.session, mode, scope, granted }),
+      (visit) => {
+        if (request !== undefined) locks.blockers(key, request, visit)
+      },
+      (granted) => {
+        request = { backend: this.session, mode, scope, granted }
+        return locks.enqueue(key, request)
+      },
       options.timeoutMs,
     )
   }

@@ -95,6 +95,30 @@ export interface Copied {
   readonly changed: number
 }
 
+/**
+ * Copies a range of which `to` has no row in one statement, as `copyChunk` but by plain inserts: fails where a
+ * row has come to be there since. Undefined where the statement sees rows there when it begins.
+ */
+export const fillChunk =
+  <Value>(
+    from: Table<Value>,
+    to: Table<Value>,
+    range: KeyRange,
+    { lockSource }: Pick<CopyOptions, 'lockSource'>,
+  ): StatementBody<Copied | undefined> =>
+  async (on) => {
+    if (on.scan(to, range).length > 0) return undefined
+    let rows = 0
+    for (const [key, seen] of on.scan(from, range)) {
+      await on.pause()
+      const value = lockSource ? await on.lockRow(from, key) : seen
+      if (value === undefined) continue
+      await on.insert(to, key, value)
+      rows++
+    }
+    return { rows, changed: rows }
+  }
+
 /** Copies a range in one statement: each row is locked and written before the next one is looked at. */
 export const copyChunk =
   <Value>(
@@ -139,6 +163,14 @@ export const compareChunk =
     return keys
       .map((key) => ({ key, old: left.get(key), new: right.get(key) }))
       .filter((row) => differs(row.old, row.new))
+  }
+
+/** Whether `to` has something that `from` does not have, as one snapshot shows it. */
+export const hasStray =
+  <Value>(from: Table<Value>, to: Table<Value>, range: KeyRange): StatementBody<boolean> =>
+  (on) => {
+    const kept = new Set(on.scan(from, range).map(([key]) => key))
+    return on.scan(to, range).some(([key]) => !kept.has(key))
   }
 
 /** Deletes from `to` what `from` does not have, in one statement; returns the keys that are gone. */

@@ -48,6 +48,8 @@ export class Transaction {
   /** Of the transaction at REPEATABLE READ and above. */
   snapshot: Snapshot | undefined
   current: SubTransaction
+  /** Off: its commit may be taken back by a crash, as long as no later one has waited for the disk. */
+  waitsForDisk = true
   /** A statement failed: nothing but a way out is accepted. */
   failed = false
   /** Who waits for this transaction, or for a part of it, to end. */

@@ -1,19 +1,23 @@
+/** Calls `visit` with each of them; they may be many, and are asked for often. */
+export type Blockers = (visit: (other: Waiter) => void) => void
+
 /** A session inside the database, as far as waiting is concerned. */
 export interface Waiter {
   readonly id: number
-  /** Whom its statement waits for at present. */
-  blockers: (() => readonly Waiter[]) | undefined
+  /** Names everyone whom its statement waits for at present. */
+  blockers: Blockers | undefined
 }
 
 /** Whether `start` waits, through others, for itself. */
 export function isDeadlocked(start: Waiter): boolean {
   const seen = new Set<Waiter>()
-  const open = [...(start.blockers?.() ?? [])]
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (next === start) return true
-    if (seen.has(next)) continue
-    seen.add(next)
-    open.push(...(next.blockers?.() ?? []))
+  const open: Waiter[] = []
+  const visit = (other: Waiter) => {
+    if (seen.has(other)) return
+    seen.add(other)
+    open.push(other)
   }
-  return false
+  start.blockers?.(visit)
+  while (open.length > 0 && !seen.has(start)) open.pop()?.blockers?.(visit)
+  return seen.has(start)
 }

@@ -5,11 +5,19 @@ import { minimumSequence, REPAIRS, repairKey } from '../database/target.ts'
 import type { Transaction } from '../database/transaction.ts'
 import type { StoreContent } from '../protocol/store-content.ts'
 import { MIGRATION, TABLES } from '../protocol/tables.ts'
-import { checkData, claimsOfReaders, claimsOfState } from './data.ts'
+import { COPIED, checkData, claimsOfReaders, claimsOfState } from './data.ts'
 import { Epochs } from './epochs.ts'
 import { History } from './history.ts'
 import { InFlight } from './in-flight.ts'
-import type { ReadOp, SentWrite, Speaker, User, Value, WriteOp } from './operations.ts'
+import {
+  nameOf,
+  type ReadOp,
+  type SentWrite,
+  type Speaker,
+  type User,
+  type Value,
+  type WriteOp,
+} from './operations.ts'
 import { Violation } from './violation.ts'
 
 /** What has happened, and whether the invariants hold. */
@@ -22,6 +30,8 @@ export class Checker {
   readonly #writes = new Map<Transaction, WriteOp[]>()
   /** Set by the end of a backfill: from then on new is what old is, until somebody stops writing it. */
   #copied = false
+  /** The newest work that relies on everyone. */
+  #worked = { kind: 'nothing', epoch: 0 }
   #state: MigrationState | undefined
   /** Whether what the state says is of the present. */
   #claims = true
@@ -95,8 +105,16 @@ export class Checker {
     this.#inFlight.over(token)
   }
 
+  /**
+   * I3: who comes after work has begun is not of an older epoch. What a dead process had sent off may still get
+   * its lock, and then finds that nobody is there: nothing comes after it.
+   */
   letIn(tx: Transaction, app: string, epoch: number): void {
     this.#dirty = true
+    if (epoch < this.#worked.epoch && this.#inFlight.isAwaited(app, epoch)) {
+      const { kind, epoch: later } = this.#worked
+      throw new Violation('I3', `${app} is let in under epoch ${epoch} after ${kind} of epoch ${later} began`)
+    }
     this.#inFlight.letIn(tx, app, epoch)
   }
 
@@ -146,11 +164,12 @@ export class Checker {
 
   /** I3: nothing of an older epoch is in flight, or can still come. */
   workStarts(kind: string, epoch: number): void {
-    for (const { epoch: writes, who } of this.#inFlight.writers()) {
-      if (writes >= epoch) continue
+    if (epoch > this.#worked.epoch) this.#worked = { kind, epoch }
+    for (const user of this.#inFlight.writers()) {
+      if (user.epoch >= epoch) continue
       throw new Violation(
         'I3',
-        `${kind} of epoch ${epoch} begins while ${who} may write under epoch ${writes}`,
+        `${kind} of epoch ${epoch} begins while ${nameOf(user)} may write under epoch ${user.epoch}`,
       )
     }
   }
@@ -158,10 +177,10 @@ export class Checker {
   /** I7, as far as data is concerned: nobody is left who uses old when it is dropped. */
   oldIsDropped(): void {
     const uses = (users: readonly User[], paths: (routing: Routing) => readonly Path[]) => {
-      for (const { epoch, who } of users) {
-        const routing = this.#epochs.routing(epoch)
+      for (const user of users) {
+        const routing = this.#epochs.routing(user.epoch)
         if (routing === undefined || !paths(routing).includes('old')) continue
-        throw new Violation('I7', `old is dropped while ${who} uses it under epoch ${epoch}`)
+        throw new Violation('I7', `old is dropped while ${nameOf(user)} uses it under epoch ${user.epoch}`)
       }
     }
     uses(this.#inFlight.readers(), servedPaths)
@@ -186,9 +205,9 @@ export class Checker {
     const readers = this.#inFlight.readers()
     this.#checkCompatible(readers)
     const claims = claimsOfReaders(readers, this.#epochs)
-    if (this.#claims) for (const claim of claimsOfState(this.#state)) claims.set(`${claim.path} known`, claim)
-    if (this.#copied) claims.set('copied', { path: 'new', queued: 'known', who: 'the backfill has copied' })
-    checkData(this.#db, this.#history, claims.values())
+    if (this.#claims) claimsOfState(claims, this.#state)
+    if (this.#copied) claims.set('copied', COPIED)
+    checkData(this.#db, this.#history, claims)
   }
 
   /** I1: a path that is served to one is written by everyone. */
@@ -199,7 +218,7 @@ export class Checker {
         if (this.#epochs.mayCoexist(reader.epoch, writer.epoch)) continue
         throw new Violation(
           'I1',
-          `${reader.who} may be served under epoch ${reader.epoch} from a path that ${writer.who} does not write under epoch ${writer.epoch}`,
+          `${nameOf(reader)} may be served under epoch ${reader.epoch} from a path that ${nameOf(writer)} does not write under epoch ${writer.epoch}`,
         )
       }
     }

@@ -1,17 +1,32 @@
-import type { MigrationState, Routing } from '@switchback/migrations-registry'
-import { readsAreWritten } from '@switchback/migrations-registry'
+import type { MigrationState, Path, Routing } from '@switchback/migrations-registry'
+import { readsAreWritten, servedPaths, writtenPaths } from '@switchback/migrations-registry'
 import { Violation } from './violation.ts'
+
+/** That whoever is served under an epoch relies on a path. */
+export interface Reliance {
+  readonly name: string
+  readonly path: Path
+  /**
+   * What of a key that is queued for repair of this path: it must be right all the same; or its readers
+   * ask, and are served from the other path. A claim may also be that it is known to be behind.
+   */
+  readonly queued: 'never' | 'read'
+}
 
 interface EpochFacts {
   readonly routing: Routing
   readonly fenced: boolean
+  readonly reliances: readonly Reliance[]
 }
+
+export const otherPath = (path: Path): Path => (path === 'old' ? 'new' : 'old')
 
 /** What each epoch told the instances to do. */
 export class Epochs {
   readonly #facts = new Map<number, EpochFacts>()
   readonly #entered = new Set<number>()
-  readonly #compatible = new Map<string, boolean>()
+  /** By reader, then by writer. */
+  readonly #compatible = new Map<number, Map<number, boolean>>()
 
   /** I6: none is given out twice, nor after a later one. */
   enter(from: MigrationState | undefined, to: MigrationState): void {
@@ -22,13 +37,18 @@ export class Epochs {
     }
     for (const { epoch, routing, fenced } of to.history) {
       if (this.#facts.has(epoch) && epoch !== to.epoch) continue
-      this.#facts.set(epoch, { routing, fenced })
+      this.#facts.set(epoch, { routing, fenced, reliances: reliancesOn(routing) })
     }
     this.#entered.add(to.epoch)
   }
 
   routing(epoch: number): Routing | undefined {
     return this.#facts.get(epoch)?.routing
+  }
+
+  /** What whoever is served under this epoch relies on. */
+  reliances(epoch: number): readonly Reliance[] {
+    return this.#facts.get(epoch)?.reliances ?? []
   }
 
   /** Whether writes of an epoch go through the fence. */
@@ -39,13 +59,25 @@ export class Epochs {
   /** Whether what one may be served from is written by the other. */
   mayCoexist(reader: number, writer: number): boolean {
     if (reader === writer) return true
-    const pair = `${reader}/${writer}`
-    let known = this.#compatible.get(pair)
+    let known = this.#compatible.get(reader)
     if (known === undefined) {
-      const [one, two] = [this.routing(reader), this.routing(writer)]
-      known = one === undefined || two === undefined || readsAreWritten(one, two)
-      this.#compatible.set(pair, known)
+      known = new Map()
+      this.#compatible.set(reader, known)
     }
-    return known
+    let may = known.get(writer)
+    if (may === undefined) {
+      const [one, two] = [this.routing(reader), this.routing(writer)]
+      may = one === undefined || two === undefined || readsAreWritten(one, two)
+      known.set(writer, may)
+    }
+    return may
   }
+}
+
+function reliancesOn(routing: Routing): readonly Reliance[] {
+  return servedPaths(routing).map((path) => {
+    const asks = routing.asks?.includes(path) === true && writtenPaths(routing).includes(otherPath(path))
+    const queued = asks ? 'read' : 'never'
+    return { name: `${path} ${queued}`, path, queued }
+  })
 }

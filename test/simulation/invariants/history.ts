@@ -14,9 +14,13 @@ export class History {
     this.#keys.set(key, [{ value, acked: true }])
   }
 
-  /** What each key is set to now. */
-  *present(): Iterable<readonly [key: string, value: Value]> {
-    for (const [key, entries] of this.#keys) yield [key, entries.at(-1)?.value]
+  keys(): Iterable<string> {
+    return this.#keys.keys()
+  }
+
+  /** What a key is set to now. */
+  present(key: string): Value {
+    return this.#keys.get(key)?.at(-1)?.value
   }
 
   /** False where a delete found nothing to change. */

@@ -27,6 +27,12 @@ export class InFlight {
     this.#sent.delete(token)
   }
 
+  /** Whether the process that has sent a write of this epoch off is there to go on with it. */
+  isAwaited(app: string, epoch: number): boolean {
+    for (const token of this.#sent) if (token.app.name === app && token.epoch === epoch) return true
+    return false
+  }
+
   letIn(tx: Transaction, app: string, epoch: number): void {
     const before = this.#letIn.get(tx)
     if (before === undefined || epoch < before.epoch) this.#letIn.set(tx, { epoch, app })
@@ -68,33 +74,35 @@ export class InFlight {
   }
 
   readers(): User[] {
-    return [
-      ...this.#able.map((app) => ({ epoch: app.applied, who: app.name })),
-      ...[...this.#reads]
-        .filter(({ app }) => !app.halted)
-        .map(({ app, epoch }) => ({ epoch, who: `a read of ${app.name}` })),
-    ]
+    const users: User[] = []
+    for (const app of this.apps) {
+      if (isAble(app)) users.push({ epoch: app.applied, as: 'process', of: app.name })
+    }
+    for (const { app, epoch } of this.#reads) {
+      if (!app.halted) users.push({ epoch, as: 'read', of: app.name })
+    }
+    return users
   }
 
   /** Who has been let in, and who may be. */
   writers(): User[] {
     const minimum = this.#minimum()
     const may = (app: Speaker, epoch: number) =>
-      !(app.fenced && this.#epochs.fenced(epoch) && epoch < minimum)
-    return [
-      ...this.#able
-        .filter((app) => may(app, app.applied))
-        .map((app) => ({ epoch: app.applied, who: app.name })),
-      ...[...this.#sent]
-        .filter(({ app, epoch }) => may(app, epoch))
-        .map(({ app, epoch }) => ({ epoch, who: `a write under way of ${app.name}` })),
-      ...[...this.#letIn]
-        .filter(([tx]) => tx.active)
-        .map(([, { epoch, app }]) => ({ epoch, who: `a transaction of ${app}` })),
-    ]
-  }
-
-  get #able(): Speaker[] {
-    return this.apps.filter((app) => app.atWork && !app.halted)
+      epoch >= minimum || !app.fenced || !this.#epochs.fenced(epoch)
+    const users: User[] = []
+    for (const app of this.apps) {
+      if (isAble(app) && may(app, app.applied)) {
+        users.push({ epoch: app.applied, as: 'process', of: app.name })
+      }
+    }
+    for (const { app, epoch } of this.#sent) {
+      if (may(app, epoch)) users.push({ epoch, as: 'write', of: app.name })
+    }
+    for (const [tx, { epoch, app }] of this.#letIn) {
+      if (tx.active) users.push({ epoch, as: 'transaction', of: app })
+    }
+    return users
   }
 }
+
+const isAble = (app: Speaker): boolean => app.atWork && !app.halted

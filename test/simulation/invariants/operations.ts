@@ -37,5 +37,21 @@ export interface SentWrite {
 /** Somebody who may read or write, and under which epoch. */
 export interface User {
   readonly epoch: number
-  readonly who: string
+  readonly as: 'process' | 'read' | 'write' | 'transaction'
+  /** The process whose it is. */
+  readonly of: string
+}
+
+/** Put into words only where there is something to tell: users are counted after every step. */
+export function nameOf({ as, of }: User): string {
+  switch (as) {
+    case 'process':
+      return of
+    case 'read':
+      return `a read of ${of}`
+    case 'write':
+      return `a write under way of ${of}`
+    case 'transaction':
+      return `a transaction of ${of}`
+  }
 }

@@ -3,7 +3,15 @@ import type { WorkOrder } from '@switchback/server/protocol'
 import { DbError } from '../database/db-error.ts'
 import type { KeyRange } from '../database/relation.ts'
 import type { Session } from '../database/session.ts'
-import { compareChunk, copyChunk, keyLock, repairKey, sweepChunk } from '../database/target.ts'
+import {
+  compareChunk,
+  copyChunk,
+  fillChunk,
+  hasStray,
+  keyLock,
+  repairKey,
+  sweepChunk,
+} from '../database/target.ts'
 import type { Isolation } from '../database/transaction.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
@@ -69,6 +77,64 @@ async function whileHeldBack({ process }: CopyTools, { heldBackBy, signal }: Wor
   }
 }
 
+interface CopyHow {
+  readonly lockSource: boolean
+  readonly overwrite: boolean
+}
+
+/** Every range that is not done, each in one statement that does not wait for the disk. */
+async function copyRanges(tools: CopyTools, order: WorkOrder, how: CopyHow): Promise<void> {
+  // Where the fast way has been in vain, the next range is not tried in it.
+  let careful = false
+  for (const [at, range] of RANGES.entries()) {
+    await whileHeldBack(tools, order)
+    const checkpoint = `${order.epoch} ${at}`
+    await persistently(tools, order.signal, async (session) => {
+      if ((await session.get(CHECKPOINTS, checkpoint)) === true) return
+      const places = `(${range.from ?? ''}, ${range.to ?? ''}]`
+      if (careful) careful = false
+      else {
+        const filled = await session
+          .statement(
+            () => `fill ${places}`,
+            async (on) => {
+              on.tx.waitsForDisk = false
+              const found = await fillChunk(TABLES.old, TABLES.new, range, how)(on)
+              if (found !== undefined) await on.upsert(CHECKPOINTS, checkpoint, true)
+              return found !== undefined
+            },
+          )
+          .catch((error: unknown) => {
+            if (!(error instanceof DbError) || error.code !== '23505') throw error
+            careful = true
+            return false
+          })
+        if (filled) return
+      }
+      await session.statement(
+        () => `copy ${places}`,
+        async (on) => {
+          on.tx.waitsForDisk = false
+          await on.upsert(CHECKPOINTS, checkpoint, true)
+          await copyChunk(TABLES.old, TABLES.new, range, how)(on)
+        },
+      )
+    })
+  }
+}
+
+/** Waits until the copy is on disk. False where a crash of the target has taken ranges back. */
+const settleCopy = (tools: CopyTools, { epoch, signal }: WorkOrder): Promise<boolean> =>
+  persistently(tools, signal, (session) =>
+    session.statement(
+      () => 'settle the copy',
+      async (on) => {
+        await on.upsert(CHECKPOINTS, `${epoch} ended`, true)
+        return RANGES.every((_, at) => on.get(CHECKPOINTS, `${epoch} ${at}`) === true)
+      },
+    ),
+  )
+
 /** Copies history from old to new, then removes from new what old no longer has. */
 export async function backfill(tools: CopyTools, order: WorkOrder): Promise<void> {
   const { mutant } = tools
@@ -77,30 +143,22 @@ export async function backfill(tools: CopyTools, order: WorkOrder): Promise<void
     lockSource: mutant !== 'backfill-without-row-lock',
     overwrite: mutant !== 'backfill-does-not-overwrite',
   }
-  for (const [at, range] of RANGES.entries()) {
-    await whileHeldBack(tools, order)
-    const checkpoint = `${order.epoch} ${at}`
-    await persistently(tools, signal, async (session) => {
-      if ((await session.get(CHECKPOINTS, checkpoint)) === true) return
-      await session.statement(
-        () => `copy (${range.from ?? ''}, ${range.to ?? ''}]`,
-        async (on) => {
-          await on.upsert(CHECKPOINTS, checkpoint, true)
-          await copyChunk(TABLES.old, TABLES.new, range, how)(on)
-        },
-      )
-    })
-  }
+  do await copyRanges(tools, order, how)
+  while (!(await settleCopy(tools, order)))
   if (mutant === 'no-sweep') return
   if (mutant !== 'sweep-before-old-snapshots') await waitForOlderSnapshots(tools, signal)
   const isolation = mutant === 'sweep-read-committed' ? 'read committed' : 'repeatable read'
   for (const range of RANGES) {
     await whileHeldBack(tools, order)
-    await persistently(tools, signal, (session) =>
-      inTransaction(session, isolation, () =>
+    await persistently(tools, signal, async (session) => {
+      const found = await inTransaction(session, isolation, () =>
+        session.statement(() => 'look for strays', hasStray(TABLES.old, TABLES.new, range)),
+      )
+      if (!found) return
+      await inTransaction(session, isolation, () =>
         session.statement(() => 'sweep', sweepChunk(TABLES.old, TABLES.new, range)),
-      ),
-    )
+      )
+    })
   }
 }
 

@@ -34,6 +34,8 @@ interface Theme {
   readonly weight: number
   readonly phases: readonly Phase[]
   readonly likely: Weights
+  /** Transactions look at something long before they write, and keep on seeing what was there then. */
+  readonly snapshots?: true
 }
 
 const EVERYWHERE: Weights = {
@@ -73,6 +75,13 @@ const THEMES: readonly Theme[] = [
     weight: 4,
     phases: ['expanded', 'dual-write', 'ramp', 'promoted'],
     likely: { advance: 22, 'stop-app': 5, 'part-app': 7, revert: 0.5, 'revert-far': 1 },
+  },
+  {
+    name: 'old snapshots',
+    weight: 3,
+    phases: ['dual-write', 'backfill', 'retired'],
+    likely: { advance: 22, 'part-app': 8, revert: 2, rearm: 6 },
+    snapshots: true,
   },
   {
     name: 'the way back',
@@ -125,17 +134,23 @@ export interface Scenario {
   readonly actions: number
   readonly actionMs: readonly [number, number]
   readonly likely: Weights
+  /** New begins with no row that is not of use: ranges are filled instead of copied. */
+  readonly fresh: boolean
 }
+
+const SNAPSHOTS: readonly Isolation[] = ['repeatable read', 'serializable']
+const LEVELS: readonly Isolation[] = ['read committed', ...SNAPSHOTS]
 
 export function drawScenario(random: Random): Scenario {
   const theme = drawTheme(random)
-  const fence = random.chance(0.85)
+  const snapshots = theme.snapshots === true
+  const fence = random.chance(snapshots ? 1 : 0.85)
   return {
     theme: theme.name,
     phase: random.pick(theme.phases),
     apps: random.chance(0.6) ? 2 : 3,
     keys: ['k1', 'k2', 'k3', 'k4'].slice(0, random.pick([1, 2, 2, 3, 4])),
-    isolation: random.pick(['read committed', 'repeatable read', 'serializable']),
+    isolation: random.pick(snapshots ? SNAPSHOTS : LEVELS),
     fence,
     shadow: random.chance(0.3) ? 1 : 0,
     autopilot: random.chance(0.15),
@@ -145,7 +160,7 @@ export function drawScenario(random: Random): Scenario {
     onLeaseExpired: [0, 1, 2].map(() => (random.chance(0.2) ? 'stop' : 'hold')),
     onSecondaryFailure: random.chance(0.8) ? 'repair' : 'fail',
     failing: random.chance(0.35) ? 0.06 : 0,
-    transactions: fence && random.chance(0.4) ? random.pick([0.08, 0.25]) : 0,
+    transactions: snapshots ? 0.5 : fence && random.chance(0.4) ? random.pick([0.08, 0.25]) : 0,
     pauseMs: random.pick([
       [2, 10],
       [5, 30],
@@ -164,6 +179,7 @@ export function drawScenario(random: Random): Scenario {
       [10, 80],
     ] as const),
     likely: { ...EVERYWHERE, ...theme.likely },
+    fresh: random.chance(0.3),
   }
 }
 

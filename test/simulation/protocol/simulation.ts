@@ -202,7 +202,7 @@ async function fillTarget(
   db: Database,
   checker: Checker,
   schema: TargetSchema,
-  { keys }: Scenario,
+  { keys, fresh }: Scenario,
   state: MigrationState,
   random: Random,
 ): Promise<void> {
@@ -219,7 +219,7 @@ async function fillTarget(
     if (value !== undefined && (complete.new || phase === 'shadow'))
       void session.insert(TABLES.new, key, value)
     // Left behind by what went before.
-    const stale = random.chance(0.4) ? `${key}-stale` : undefined
+    const stale = random.chance(fresh ? 0 : 0.4) ? `${key}-stale` : undefined
     if (stale === undefined || phase === 'planned') continue
     if (!complete.new && phase !== 'shadow') void session.insert(TABLES.new, key, stale)
     if (!complete.old && writes === 'new') void session.insert(TABLES.old, key, stale)
