@@ -1,4 +1,4 @@
-/** npm run bench -- SUITE [--json] [--rows N] [--rounds N]: measurements as ratios within one run, beside the peer. */
+/** npm run bench -- SUITE [--json] [--rows N] [--rounds N] [--large]: measurements as ratios within one run, beside the peer. */
 import { parseArgs } from 'node:util'
 
 /** Result of a suite: ratios are what counts; the rest lets a person judge them. */
@@ -12,6 +12,8 @@ export interface SuiteOptions {
   /** Rows of the tables, where the suite has such. */
   readonly rows?: number
   readonly rounds?: number
+  /** Also with ten times as many rows, where the suite has such a part: it takes minutes, and gigabytes. */
+  readonly large?: boolean
 }
 
 interface Suite {
@@ -35,6 +37,7 @@ async function main(): Promise<number> {
       json: { type: 'boolean', default: false },
       rows: { type: 'string' },
       rounds: { type: 'string' },
+      large: { type: 'boolean', default: false },
     },
     allowPositionals: true,
   })
@@ -42,12 +45,13 @@ async function main(): Promise<number> {
   const load = SUITES[name]
   if (load === undefined || positionals.length !== 1) {
     console.error(
-      `npm run bench -- SUITE [--json] [--rows N] [--rounds N], where SUITE is one of ${Object.keys(SUITES).join(', ')}`,
+      `npm run bench -- SUITE [--json] [--rows N] [--rounds N] [--large], where SUITE is one of ${Object.keys(SUITES).join(', ')}`,
     )
     return 2
   }
   const suite = await load()
   const result = await suite.run((line) => process.stderr.write(`${line}\n`), {
+    large: values.large,
     ...(values.rows === undefined ? {} : { rows: Number(values.rows) }),
     ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }),
   })

@@ -1,4 +1,6 @@
+import type pg from 'pg'
 import { COPY_ALL, freshTables, nextOrder, withExecution } from '../copy-tables.ts'
+import { calm, type TrafficOfCopy, underTraffic } from '../copy-traffic.ts'
 import type { SuiteOptions, SuiteResult } from '../main.ts'
 import { median } from '../measure.ts'
 import { peakMemory } from '../peak-memory.ts'
@@ -6,6 +8,7 @@ import { prepareSerialBatches, serialBatches } from '../serial-batches.ts'
 import { openPool, ROOMY, withPostgres } from '../support.ts'
 
 const ROUNDS = 3
+const LARGER = 10
 
 interface CopyContestant {
   readonly name: 'single' | 'one' | 'two' | 'serialBatches'
@@ -16,78 +19,141 @@ interface CopyContestant {
 /**
  * Copying a table: one `INSERT … SELECT`, which is the limit, ours with one and two workers, and the method of
  * pgroll. Every contestant has new tables and a checkpoint before it; they take turns in every round.
- * Ours counts from the order to the end of the sweep.
+ * Ours counts from the order to the end of the sweep. Then the same beside an application; and, with `--large`,
+ * ours on ten times as many rows, to see that its memory does not grow with them.
  */
 export function run(say: (line: string) => void, options: SuiteOptions): Promise<SuiteResult> {
   const rows = options.rows ?? 1_000_000
   return withPostgres(async ({ url }) => {
     const pool = openPool(url)
-    const memory: number[] = []
-    /** Of ours: until the last range was copied. */
-    const copying = { one: [] as number[], two: [] as number[] }
-    const ours = (name: 'one' | 'two') => () =>
-      withExecution(url, name === 'one' ? 1 : 2, async (execution) => {
-        let ms = 0
-        memory.push(
-          await peakMemory(async () => {
-            const start = performance.now()
-            const { detail } = await execution.run('backfill', nextOrder())
-            ms = performance.now() - start
-            if (detail.changed !== rows) throw new Error(`copied ${detail.changed} of ${rows} rows`)
-            copying[name].push(Number(detail.copyMs))
-            say(JSON.stringify(detail))
-          }),
-        )
-        return ms
-      })
-    const timed = (work: () => Promise<unknown>) => async () => {
-      const start = performance.now()
-      await work()
-      return performance.now() - start
-    }
-    const contestants: readonly CopyContestant[] = [
-      { name: 'single', copy: timed(() => pool.query(COPY_ALL)) },
-      { name: 'one', copy: ours('one') },
-      { name: 'two', copy: ours('two') },
-      {
-        name: 'serialBatches',
-        copy: async () => {
-          await prepareSerialBatches(pool)
-          await pool.query('checkpoint')
-          return timed(() => serialBatches(pool))()
-        },
-      },
-    ]
     try {
-      const times = new Map<CopyContestant['name'], number[]>(contestants.map(({ name }) => [name, []]))
-      for (let round = 0; round < (options.rounds ?? ROUNDS); round++) {
-        for (const { name, copy } of contestants) {
-          await freshTables(pool, rows)
-          const ms = await copy()
-          times.get(name)?.push(ms)
-          say(`round ${round + 1} ${name} ${ms.toFixed(0)} ms`)
-        }
-      }
-      const of = (name: CopyContestant['name']) => times.get(name) ?? []
-      /** Their time over ours, round by round: what slows the machine for a while slows neighbours alike. */
-      const faster = (theirs: CopyContestant['name'], mine: CopyContestant['name']) =>
-        median(of(theirs).map((ms, round) => ms / (of(mine)[round] ?? Number.NaN)))
+      const speed = await compareSpeed(say, { pool, url, rows, rounds: options.rounds ?? ROUNDS })
+      const traffic = await compareTraffic(say, { pool, url, rows })
+      const large = options.large ? await copyLarge(say, { pool, url, rows: rows * LARGER }) : undefined
       return {
         suite: 'backfill',
-        ratios: {
-          vsSingle1: faster('single', 'one'),
-          vsSingle2: faster('single', 'two'),
-          vsPgroll: faster('serialBatches', 'one'),
-          copyVsSingle1: median(of('single').map((ms, i) => ms / (copying.one[i] ?? Number.NaN))),
-          copyVsSingle2: median(of('single').map((ms, i) => ms / (copying.two[i] ?? Number.NaN))),
-          copyVsPgroll: median(of('serialBatches').map((ms, i) => ms / (copying.one[i] ?? Number.NaN))),
-        },
+        ratios: { ...speed.ratios, ...traffic.ratios },
         rows,
-        milliseconds: Object.fromEntries([...times].map(([name, values]) => [name, values.map(Math.round)])),
-        peakMemoryMiB: Math.max(...memory),
+        milliseconds: speed.milliseconds,
+        traffic: traffic.times,
+        peakMemoryMiB: { [rows]: speed.peakMemoryMiB, ...large },
       }
     } finally {
       await pool.end()
     }
   }, ROOMY)
+}
+
+interface Tables {
+  readonly pool: pg.Pool
+  readonly url: string
+  readonly rows: number
+}
+
+interface CopyRun {
+  readonly ms: number
+  readonly copyMs: number
+  readonly peakMemoryMiB: number
+}
+
+/** Our whole job: the copy, the wait for older snapshots, the sweep. */
+const copyWith = (say: (line: string) => void, { url, rows }: Tables, workers: number): Promise<CopyRun> =>
+  withExecution(url, workers, async (execution) => {
+    let ms = 0
+    let copyMs = 0
+    const peakMemoryMiB = await peakMemory(async () => {
+      const start = performance.now()
+      const { detail } = await execution.run('backfill', nextOrder())
+      ms = performance.now() - start
+      copyMs = Number(detail.copyMs)
+      if (detail.rows !== rows) throw new Error(`copied ${detail.rows} of ${rows} rows`)
+      say(JSON.stringify(detail))
+    })
+    return { ms, copyMs, peakMemoryMiB }
+  })
+
+async function compareSpeed(say: (line: string) => void, tables: Tables & { readonly rounds: number }) {
+  const { pool, rows, rounds } = tables
+  const memory: number[] = []
+  /** Of ours: until the last range was copied. */
+  const copying = { one: [] as number[], two: [] as number[] }
+  const ours = (name: 'one' | 'two') => async () => {
+    const { ms, copyMs, peakMemoryMiB } = await copyWith(say, tables, name === 'one' ? 1 : 2)
+    memory.push(peakMemoryMiB)
+    copying[name].push(copyMs)
+    return ms
+  }
+  const timed = (work: () => Promise<unknown>) => async () => {
+    const start = performance.now()
+    await work()
+    return performance.now() - start
+  }
+  const contestants: readonly CopyContestant[] = [
+    { name: 'single', copy: timed(() => pool.query(COPY_ALL)) },
+    { name: 'one', copy: ours('one') },
+    { name: 'two', copy: ours('two') },
+    {
+      name: 'serialBatches',
+      copy: async () => {
+        await prepareSerialBatches(pool)
+        await pool.query('checkpoint')
+        return timed(() => serialBatches(pool))()
+      },
+    },
+  ]
+  const times = new Map<CopyContestant['name'], number[]>(contestants.map(({ name }) => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, copy } of contestants) {
+      await freshTables(pool, rows)
+      const ms = await copy()
+      times.get(name)?.push(ms)
+      say(`round ${round + 1} ${name} ${ms.toFixed(0)} ms`)
+    }
+  }
+  const of = (name: CopyContestant['name']) => times.get(name) ?? []
+  /** Their time over ours, round by round: what slows the machine for a while slows neighbours alike. */
+  const faster = (theirs: CopyContestant['name'], mine: readonly number[]) =>
+    median(of(theirs).map((ms, round) => ms / (mine[round] ?? Number.NaN)))
+  return {
+    ratios: {
+      vsSingle1: faster('single', of('one')),
+      vsSingle2: faster('single', of('two')),
+      vsPgroll: faster('serialBatches', of('one')),
+      copyVsSingle1: faster('single', copying.one),
+      copyVsSingle2: faster('single', copying.two),
+      copyVsPgroll: faster('serialBatches', copying.one),
+    },
+    milliseconds: Object.fromEntries([...times].map(([name, values]) => [name, values.map(Math.round)])),
+    peakMemoryMiB: Math.max(...memory),
+  }
+}
+
+/** What the queries of an application take without a copy, with ours, and with the single statement. */
+async function compareTraffic(say: (line: string) => void, tables: Tables) {
+  const { pool, url, rows } = tables
+  const times = new Map<string, TrafficOfCopy>()
+  const copies: Readonly<Record<string, () => Promise<unknown>>> = {
+    none: calm,
+    one: () => copyWith(say, tables, 1),
+    two: () => copyWith(say, tables, 2),
+    single: () => pool.query(COPY_ALL),
+  }
+  for (const [name, copy] of Object.entries(copies)) {
+    const seen = await underTraffic(pool, url, rows, copy)
+    times.set(name, seen)
+    say(`application with ${name}: ${JSON.stringify(seen)}`)
+  }
+  const over = (name: string): number =>
+    (times.get(name)?.p99Ms ?? Number.NaN) / (times.get('none')?.p99Ms ?? Number.NaN)
+  return {
+    ratios: { p99With1: over('one'), p99With2: over('two'), p99WithSingle: over('single') },
+    times: Object.fromEntries(times),
+  }
+}
+
+async function copyLarge(say: (line: string) => void, tables: Tables) {
+  await freshTables(tables.pool, tables.rows)
+  const { ms, peakMemoryMiB } = await copyWith(say, tables, 2)
+  say(`${tables.rows} rows in ${(ms / 1000).toFixed(0)} s, ${peakMemoryMiB} MiB`)
+  return { [tables.rows]: peakMemoryMiB }
 }

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { definitionSchema } from '@switchback/migrations-registry'
 import { createExecution } from '@switchback/server'
 import pg from 'pg'
-import { startTraffic } from '../ddl/traffic.ts'
 import type { SuiteResult } from '../main.ts'
 import { SILENT, withPostgres } from '../support.ts'
+import { type Habit, startTraffic } from '../traffic.ts'
 
 const ROWS = 1_000_000
 /** How long a session is idle in a transaction that has read the table. */
@@ -42,6 +42,19 @@ interface Side {
   readonly seconds: number
 }
 
+const anyRow = (): number => 1 + Math.floor(Math.random() * ROWS)
+/** Reads and writes of single rows of `rides`. */
+const APPLICATION: readonly Habit[] = [
+  {
+    sessions: 3,
+    query: (client) => client.query('select id, rider, status from rides where id = $1', [anyRow()]),
+  },
+  {
+    sessions: 3,
+    query: (client) => client.query(`update rides set status = 'paid' where id = $1`, [anyRow()]),
+  },
+]
+
 /** Traffic on a large table while its schema changes, with somebody idle in a transaction in the way. */
 export async function run(say: (line: string) => void): Promise<SuiteResult> {
   return withPostgres(async ({ url }) => {
@@ -51,15 +64,16 @@ export async function run(say: (line: string) => void): Promise<SuiteResult> {
     try {
       const measure = async (name: string, change: () => Promise<unknown>): Promise<Side> => {
         await pool.query(BEFORE)
-        const traffic = await startTraffic(url, ROWS)
+        const traffic = await startTraffic(url, APPLICATION)
         await sleep(CALM_MS)
-        const calm = traffic.longestMs()
+        const calm = traffic.since().longestMs
         const { gone } = await inTheWay(pool)
         const began = performance.now()
         await change()
         await gone
         const seconds = (performance.now() - began) / 1000
-        const { longestMs, p99Ms, queries } = await traffic.stop()
+        await traffic.stop()
+        const { longestMs, p99Ms, queries } = traffic.since()
         say(
           `${name}: longest stall ${longestMs.toFixed(0)} ms, p99 ${p99Ms.toFixed(1)} ms of ${queries} queries in ${seconds.toFixed(1)} s (${calm.toFixed(0)} ms without a change)`,
         )

@@ -1,13 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { loadavg, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
 import { type InstancesProcess, startInstances } from '../gate/instances-process.ts'
 import { cpuBetween, cpuSeconds, cpuSecondsOfTree, requireRoomFor, residentMb } from '../gate/machine.ts'
-import { createServerProcess, type ServerProcess } from '../gate/server-process.ts'
+import type { ServerProcess } from '../gate/server-process.ts'
 import { ratesBetween, readStatements } from '../gate/statements.ts'
+import { withService } from '../gate/with-service.ts'
 import type { SuiteResult } from '../main.ts'
 import { median, quantile } from '../measure.ts'
 import { withPostgres } from '../support.ts'
@@ -19,16 +17,6 @@ const AT_ONCE = 50
 const EPOCHS = 7
 const HEARTBEATS_MS = 45_000
 const MIGRATION = 'bench-gate'
-const YAML = `id: ${MIGRATION}
-title: Gate of ten thousand instances
-apps: [bench]
-copy:
-  from: items
-  to: items_new
-  key: { id: id }
-  columns: { x: x }
-`
-
 /**
  * Ten thousand instances on one server: how long from the last ack to the open gate, what their heartbeats
  * cost, and how they come back when the server is started again.
@@ -36,87 +24,58 @@ copy:
 export function run(say: (line: string) => void): Promise<SuiteResult> {
   requireRoomFor(INSTANCES)
   return withPostgres(
-    async ({ url, pid }) => {
-      const folder = await mkdtemp(join(tmpdir(), 'switchback-gate-'))
-      const admin = new pg.Client({ connectionString: url })
-      await admin.connect()
-      const processes: InstancesProcess[] = []
-      let server: ServerProcess | undefined
-      try {
-        await admin.query('create database store')
-        await admin.query('create database target')
+    ({ url, pid }) =>
+      withService(url, MIGRATION, async ({ server, admin, token }) => {
         await admin.query('create extension pg_stat_statements')
-        server = await createServerProcess({
-          DATABASE_URL: databaseOf(url, 'store'),
-          TARGET_MAIN_URL: databaseOf(url, 'target'),
-          SWITCHBACK_DATA: folder,
-          SWITCHBACK_ADMIN_TOKEN: randomBytes(24).toString('hex'),
-          LOG_LEVEL: 'warn',
-        })
-        await server.start()
-        await toRamp(server, databaseOf(url, 'target'))
-        const { token } = await server.call<{ token: string }>('POST', '/v1/tokens', {
-          name: 'instances',
-          role: 'sdk',
-        })
-        const joining = performance.now()
-        const count = INSTANCES / PROCESSES
-        for (let i = 0; i < PROCESSES; i++) {
-          const { url: at } = server
-          const settings = { url: at, token, migration: MIGRATION, first: i * count, count, atOnce: AT_ONCE }
-          processes.push(startInstances(settings))
-        }
-        await Promise.all(processes.map(({ joined }) => joined))
-        const joinSeconds = (performance.now() - joining) / 1000
-        say(`${INSTANCES} instances joined in ${joinSeconds.toFixed(1)} s`)
+        await toRamp(server)
+        const processes: InstancesProcess[] = []
+        try {
+          const joining = performance.now()
+          const count = INSTANCES / PROCESSES
+          for (let i = 0; i < PROCESSES; i++) {
+            const { url: at } = server
+            const settings = {
+              url: at,
+              token,
+              migration: MIGRATION,
+              first: i * count,
+              count,
+              atOnce: AT_ONCE,
+            }
+            processes.push(startInstances(settings))
+          }
+          await Promise.all(processes.map(({ joined }) => joined))
+          const joinSeconds = (performance.now() - joining) / 1000
+          say(`${INSTANCES} instances joined in ${joinSeconds.toFixed(1)} s`)
 
-        const gate = await measureGate(server, processes, say)
-        const beats = await measureHeartbeats(server, admin, pid, say)
-        const storm = await measureStorm(server, processes, say)
-        return {
-          suite: 'gate',
-          ratios: { cpuOfOneCore: beats.cpuOfOneCore },
-          gateMs: gate,
-          statementsPerSecond: beats.statementsPerSecond,
-          heartbeats: beats.detail,
-          storm,
-          instances: INSTANCES,
-          joinSeconds,
-          residentMb: {
-            server: residentMb(server.pid),
-            instances: processes.map((each) => residentMb(each.pid)),
-          },
-          load: loadavg(),
+          const gate = await measureGate(server, processes, say)
+          const beats = await measureHeartbeats(server, admin, pid, say)
+          const storm = await measureStorm(server, processes, say)
+          return {
+            suite: 'gate',
+            ratios: { cpuOfOneCore: beats.cpuOfOneCore },
+            gateMs: gate,
+            statementsPerSecond: beats.statementsPerSecond,
+            heartbeats: beats.detail,
+            storm,
+            instances: INSTANCES,
+            joinSeconds,
+            residentMb: {
+              server: residentMb(server.pid),
+              instances: processes.map((each) => residentMb(each.pid)),
+            },
+            load: loadavg(),
+          }
+        } finally {
+          await Promise.allSettled(processes.map((each) => each.end()))
         }
-      } finally {
-        await Promise.allSettled(processes.map((each) => each.end()))
-        await server?.stop()
-        await admin.end()
-        await rm(folder, { recursive: true, force: true })
-      }
-    },
+      }),
     { max_connections: '100', shared_preload_libraries: 'pg_stat_statements' },
   )
 }
 
-function databaseOf(url: string, name: string): string {
-  const database = new URL(url)
-  database.pathname = `/${name}`
-  return database.href
-}
-
 /** Takes the migration to where each change of the share makes an epoch, before anybody is there to wait for. */
-async function toRamp(server: ServerProcess, target: string): Promise<void> {
-  const client = new pg.Client({ connectionString: target })
-  await client.connect()
-  await client.query('create table items (id int primary key, x int)')
-  await client.end()
-  const sql = {
-    expand: 'create table items_new (id int primary key, x int);',
-    rollback: 'drop table items_new;',
-    contract: 'drop table items;',
-  }
-  await server.call('POST', '/v1/migrations', { yaml: YAML, sql })
+async function toRamp(server: ServerProcess): Promise<void> {
   for (;;) {
     const { state, gate } = await server.call<{
       state: { phase: string; work?: { error?: string } }

@@ -1,12 +1,9 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { loadavg, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { type InstancesProcess, startInstances } from '../gate/instances-process.ts'
 import { requireRoomFor } from '../gate/machine.ts'
-import { createServerProcess, type ServerProcess } from '../gate/server-process.ts'
+import type { ServerProcess } from '../gate/server-process.ts'
+import { withService } from '../gate/with-service.ts'
 import type { SuiteResult } from '../main.ts'
 import { median, quantile } from '../measure.ts'
 import { withPostgres } from '../support.ts'
@@ -26,16 +23,6 @@ const TELEMETRY = { reverts: Math.ceil(ROUNDS / 20), instances: 100, perSecond: 
 /** So long all goes well before it begins to fail: longer than the shortest window of the default tripwires. */
 const WELL_MS = 6_000
 const MIGRATION = 'bench-revert'
-const YAML = `id: ${MIGRATION}
-title: Reverts of a fleet
-apps: [bench]
-copy:
-  from: items
-  to: items_new
-  key: { id: id }
-  columns: { x: x }
-`
-
 interface Fleet {
   readonly server: ServerProcess
   readonly processes: readonly InstancesProcess[]
@@ -55,28 +42,9 @@ interface Times {
  */
 export function run(say: (line: string) => void): Promise<SuiteResult> {
   requireRoomFor(Math.max(...FLEETS.map(({ instances }) => instances)))
-  return withPostgres(async ({ url }) => {
-    const folder = await mkdtemp(join(tmpdir(), 'switchback-revert-'))
-    let server: ServerProcess | undefined
-    try {
-      const admin = new pg.Client({ connectionString: url })
-      await admin.connect()
-      await admin.query('create database store')
-      await admin.query('create database target')
-      await admin.end()
-      server = await createServerProcess({
-        DATABASE_URL: databaseOf(url, 'store'),
-        TARGET_MAIN_URL: databaseOf(url, 'target'),
-        SWITCHBACK_DATA: folder,
-        SWITCHBACK_ADMIN_TOKEN: randomBytes(24).toString('hex'),
-        LOG_LEVEL: 'warn',
-      })
-      await server.start()
-      await register(server, databaseOf(url, 'target'))
-      const { token } = await server.call<{ token: string }>('POST', '/v1/tokens', {
-        name: 'instances',
-        role: 'sdk',
-      })
+  return withPostgres(({ url }) =>
+    withService(url, MIGRATION, async ({ server, token }) => {
+      await toDualWrite(server)
       const alerts: Record<string, unknown> = {}
       const pushes: Record<string, unknown> = {}
       let ratio = Number.NaN
@@ -98,11 +66,8 @@ export function run(say: (line: string) => void): Promise<SuiteResult> {
         telemetryMs: { ...telemetry, ...TELEMETRY },
         load: loadavg(),
       }
-    } finally {
-      await server?.stop()
-      await rm(folder, { recursive: true, force: true })
-    }
-  })
+    }),
+  )
 }
 
 async function withFleet<T>(
@@ -132,20 +97,6 @@ async function forgetAll(server: ServerProcess): Promise<void> {
   for (const { id } of instances) {
     await server.call('DELETE', `/v1/instances/${id}`, { reason: 'the measurement is over' })
   }
-}
-
-async function register(server: ServerProcess, target: string): Promise<void> {
-  const client = new pg.Client({ connectionString: target })
-  await client.connect()
-  await client.query('create table items (id int primary key, x int)')
-  await client.end()
-  const sql = {
-    expand: 'create table items_new (id int primary key, x int);',
-    rollback: 'drop table items_new;',
-    contract: 'drop table items;',
-  }
-  await server.call('POST', '/v1/migrations', { yaml: YAML, sql })
-  await toDualWrite(server)
 }
 
 interface View {
@@ -255,9 +206,3 @@ const summary = (times: readonly Times[]) => ({
   firstAck: ends(times.map(({ firstAck }) => firstAck)),
   lastAck: ends(times.map(({ lastAck }) => lastAck)),
 })
-
-function databaseOf(url: string, name: string): string {
-  const database = new URL(url)
-  database.pathname = `/${name}`
-  return database.href
-}

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { COPY_ALL, freshTables, nextOrder, withExecution } from '../copy-tables.ts'
+import { writeBoth } from '../copy-traffic.ts'
 import type { SuiteOptions, SuiteResult } from '../main.ts'
 import { median } from '../measure.ts'
 import { openPool, ROOMY, withPostgres } from '../support.ts'
@@ -10,7 +11,7 @@ const PLANTED = 1_000
 
 /**
  * Proving two tables equal: `count(*)` of both, one full join, the join in chunks and nothing else, and ours.
- * Then 1,000 differences are planted, and found while writes go on.
+ * Then 1,000 differences are planted, and exactly those keys found while writes go on.
  */
 export function run(say: (line: string) => void, options: SuiteOptions): Promise<SuiteResult> {
   const rows = options.rows ?? 1_000_000
@@ -45,8 +46,10 @@ export function run(say: (line: string) => void, options: SuiteOptions): Promise
         const of = (name: string) => times.get(name) ?? []
         const over = (name: string) => median(of('ours').map((ms, i) => ms / (of(name)[i] ?? Number.NaN)))
         const planted = await plant(pool, rows)
+        await recordRepairs(pool)
         const { found, writes } = await underWrites(pool, rows, () => execution.run('verify', nextOrder()))
-        say(`planted ${planted.length}, ${writes} writes meanwhile: ${JSON.stringify(found)}`)
+        const keys = await compareKeys(pool, planted)
+        say(`planted ${planted.length}, ${writes} writes meanwhile: ${JSON.stringify({ ...found, ...keys })}`)
         return {
           suite: 'verify',
           ratios: { vsJoin: over('chunkedJoin'), vsFullJoin: over('fullJoin'), vsCount: over('count') },
@@ -54,7 +57,7 @@ export function run(say: (line: string) => void, options: SuiteOptions): Promise
           milliseconds: Object.fromEntries(
             [...times].map(([name, values]) => [name, values.map(Math.round)]),
           ),
-          planted: { differences: planted.length, writes, ...found },
+          planted: { differences: planted.length, writes, ...found, ...keys },
         }
       })
     } finally {
@@ -105,6 +108,39 @@ async function plant(pool: pg.Pool, rows: number): Promise<readonly number[]> {
   return keys
 }
 
+/** From now on each key whose row of new the engine writes is written down by the database itself. */
+const recordRepairs = (pool: pg.Pool): Promise<unknown> =>
+  pool.query(`
+    drop table if exists repaired;
+    create table repaired (id bigint);
+    create or replace function record_repair() returns trigger language plpgsql as $$
+      begin
+        insert into repaired values (coalesce(new.user_id, old.user_id));
+        return null;
+      end $$;
+    create trigger record_repair after insert or update or delete on profiles for each row
+      when (current_setting('switchback.engine', true) = 'on') execute function record_repair()`)
+
+/** How many of the planted keys were repaired, how many were missed, and how many others were touched. */
+async function compareKeys(pool: pg.Pool, planted: readonly number[]): Promise<KeysFound> {
+  const { rows } = await pool.query<KeysFound & pg.QueryResultRow>(
+    `select count(*) filter (where p.id is not null and r.id is not null)::int as "found",
+            count(*) filter (where r.id is null)::int as "missed",
+            count(*) filter (where p.id is null)::int as "invented"
+     from unnest($1::bigint[]) p(id) full join (select distinct id from repaired) r on r.id = p.id`,
+    [planted],
+  )
+  const [row] = rows
+  if (row === undefined || row.missed > 0 || row.invented > 0) throw new Error(JSON.stringify(row))
+  return row
+}
+
+interface KeysFound {
+  readonly found: number
+  readonly missed: number
+  readonly invented: number
+}
+
 interface Found {
   readonly repaired: unknown
   readonly passes: unknown
@@ -127,10 +163,7 @@ async function underWrites(
     })
     for (let key = 1; !ended; key = (key + 7919) % rows) {
       if (key % step === 0) continue
-      await client.query(`begin; select switchback."enter:bench"(0, '${key}')`)
-      await client.query('update users set bio = $2 where id = $1', [key, `written ${writes}`])
-      await client.query('update profiles set bio = $2 where user_id = $1', [key, `written ${writes}`])
-      await client.query('commit')
+      await writeBoth(client, key)
       writes += 1
     }
     const { divergences, detail } = await outcome

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { afterRevertSchema, checkSchema } from './check-schema.ts'
+import { rangesSchema } from './ranges-schema.ts'
 import { throttleSchema } from './throttle.ts'
 import { timingSchema } from './timing.ts'
 import { toleranceSchema } from './tolerance-schema.ts'
@@ -38,6 +39,16 @@ export const copySchema = z
       .describe(
         'Database of the new table, where it is another than `target`: independent mode. Expand and rollback run there, contract in `target`',
       ),
+    step: z
+      .string()
+      .regex(
+        /^\.\/[\w-][\w.-]*\.(ts|mts|js|mjs)$/,
+        'expected a file of the migration folder, such as "./backfill.ts"',
+      )
+      .optional()
+      .describe(
+        'Code that writes new where it is no table of PostgreSQL: a file beside migration.yaml that exports a backfill step. `to` is then the name of the store',
+      ),
     key: expressions.describe('Key of the new table: its column → SQL expression over the old table'),
     columns: expressions.describe('Column of the new table → SQL expression over the old table'),
     where: z
@@ -67,6 +78,7 @@ export const copySchema = z
         'The backfill stops when more than this share of the rows cannot be copied, and more than 10',
       ),
     throttle: throttleSchema.prefault({}),
+    ranges: rangesSchema.optional(),
   })
   .refine(({ compare = {}, columns }) => Object.keys(compare).every((name) => name in columns), {
     path: ['compare'],
@@ -80,6 +92,14 @@ export const copySchema = z
       message: 'across databases checksums are compared: only "json" can be tolerated there',
     },
   )
+  .refine(({ step, toTarget }) => step === undefined || toTarget === undefined, {
+    path: ['step'],
+    message: 'writes new itself: toTarget, the database of a new table, has no meaning beside it',
+  })
+  .refine(({ step, compare }) => step === undefined || compare === undefined, {
+    path: ['compare'],
+    message: 'is for tables: what a step calls equal is said by its equal()',
+  })
   .describe('One mapping serves backfill, verification, repair and the way back')
 
 /** How statements of `expand.sql`, `rollback.sql` and `contract.sql` are run; the server's own settings where left out. */
@@ -179,10 +199,15 @@ export const definitionSchema = z
     path: ['copy', 'toTarget'],
     message: 'names the same database as target: leave it out',
   })
-  .refine(({ writes, copy }) => writes === 'sdk' || (copy !== undefined && copy.toTarget === undefined), {
-    path: ['writes'],
-    message: 'triggers are generated from copy, between two tables of one database: toTarget needs "sdk"',
-  })
+  .refine(
+    ({ writes, copy }) =>
+      writes === 'sdk' || (copy !== undefined && copy.toTarget === undefined && copy.step === undefined),
+    {
+      path: ['writes'],
+      message:
+        'triggers are generated from copy, between two tables of one database: toTarget and step need "sdk"',
+    },
+  )
   .refine((definition) => definition.copy === undefined || 'share' in lastStep(definition.rollout), {
     path: ['rollout'],
     message: 'the last step must be a share of 100%',

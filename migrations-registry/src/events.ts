@@ -4,6 +4,7 @@ import type { Blocker } from './gate.ts'
 import type { Path, Phase, WorkKind } from './phases.ts'
 import type { Refusal } from './refusal.ts'
 import type { ReadVariant, WriteVariant } from './routing.ts'
+import type { Asker } from './second-person.ts'
 import type { Compared, MigrationState, Millis } from './state.ts'
 import type { ThrottleChange } from './throttle.ts'
 
@@ -46,7 +47,7 @@ export type MigrationEvent =
   | { readonly type: 'set-throttle'; readonly change: ThrottleChange }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
-  | { readonly type: 'approve'; readonly by: string }
+  | ({ readonly type: 'approve' } & Asker)
   | {
       readonly type: 'revert'
       readonly cause: RevertCause

@@ -81,6 +81,12 @@ describe('the gate', () => {
     const state = standingAt('expanded')
     const instance = { ...live(state.epoch), handlers: ['old'] as const }
     expect(codes(state, { instances: [instance] })).toEqual(['instance-missing-handlers'])
+    // One that stops at the end of its lease serves until then like any other.
+    const stops = { ...instance, onLeaseExpired: 'stop' as const }
+    expect(codes(state, { instances: [stops] })).toEqual(['instance-missing-handlers'])
+    expect(codes(state, { instances: [{ ...stops, leaseUntil: 1 }] })).not.toContain(
+      'instance-missing-handlers',
+    )
   })
 
   it('names a lapsed instance whose writes nothing stops, and passes over one that the fence stops', () => {
@@ -126,7 +132,7 @@ describe('the gate', () => {
     const strict = { ...definition, contract: { ...definition.contract, approvals: 1 } }
     const state = must(standingAt('retired'), { type: 'approve', by: 'ann' })
     const blockers = (by?: string) =>
-      judgeGate(strict, state, { ...facts, ...(by === undefined ? {} : { by }) }).blockers
+      judgeGate(strict, state, { ...facts, ...(by === undefined ? {} : { asker: { by } }) }).blockers
     expect(blockers('ann').map(({ code, message }) => [code, message])).toEqual([
       ['approvals-missing', '1 of 1 approvals are missing; that of ann, who asks, does not count.'],
     ])

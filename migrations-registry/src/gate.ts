@@ -5,6 +5,8 @@ import { isLive, stragglerOf } from './fleet.ts'
 import { missingAtGate } from './handlers.ts'
 import type { Phase, WorkKind } from './phases.ts'
 import { atLeast } from './phases.ts'
+import { type Asker, isOwn } from './second-person.ts'
+import { sentence } from './sentence.ts'
 import type { MigrationState, Millis } from './state.ts'
 import type { NextStep } from './steps.ts'
 import { nextStep, routingAfter } from './steps.ts'
@@ -56,7 +58,7 @@ export interface Blocker {
 export interface GateFacts {
   readonly now: Millis
   /** Who asks for the step; undefined where the gate is only looked at. */
-  readonly by?: string
+  readonly asker?: Asker
   readonly instances: readonly InstanceFacts[]
   /** Keys queued for repair, by the path that is behind. Undefined where the target could not be asked. */
   readonly repairs: { readonly old: number; readonly new: number } | undefined
@@ -125,7 +127,7 @@ function ownBlockers(
     add(
       'latched',
       id,
-      `Latched after a revert: ${state.latch.reason}.`,
+      `Latched after a revert: ${sentence(state.latch.reason)}`,
       `switchback rearm ${id}`,
       state.latch.at,
     )
@@ -172,11 +174,12 @@ function ownBlockers(
   }
   if (next.kind === 'work' && next.work === 'contract') {
     const { approvals } = definition.contract
-    // It takes a second person: whoever takes the step cannot be it.
-    const others = state.approvals.filter(({ by }) => by !== facts.by).length
+    const { asker } = facts
+    // It takes a second person: whoever takes the step cannot be it, by whatever name.
+    const others = state.approvals.filter((each) => asker === undefined || !isOwn(each, asker)).length
     const missing = approvals - others
     if (missing > 0) {
-      const own = others < state.approvals.length ? `; that of ${facts.by}, who asks, does not count` : ''
+      const own = others < state.approvals.length ? `; that of ${asker?.by}, who asks, does not count` : ''
       add(
         'approvals-missing',
         id,

@@ -2,6 +2,7 @@ import type { MigrationDefinition } from './definition.ts'
 import type { Gate } from './gate.ts'
 import type { Phase } from './phases.ts'
 import { PHASE_TABLE } from './phases.ts'
+import { sentence } from './sentence.ts'
 import type { MigrationState, Millis } from './state.ts'
 
 export interface RunbookFacts {
@@ -144,7 +145,7 @@ export function runbookOf(
     ...(latch === undefined
       ? []
       : [
-          `**Latched** since ${at(latch.at)}: ${latch.reason} Nothing advances until \`switchback rearm ${id} --reason "…"\`.`,
+          `**Latched** since ${at(latch.at)}: ${sentence(latch.reason)} Nothing advances until \`switchback rearm ${id} --reason "…"\`.`,
           '',
         ]),
     ...(state.pending === undefined

@@ -22,6 +22,21 @@ it('puts together what shares a table, also by way of a third', () => {
   expect(sharingTables([a, c, d, b]).map(ids)).toEqual([['c'], ['d', 'a', 'b']])
 })
 
+it('tells apart tables of the same name in different databases', () => {
+  const elsewhere = { ...b, definition: { ...b.definition, target: 'other' } }
+  expect(sharingTables([a, elsewhere]).map(ids)).toEqual([['a'], ['b']])
+  const far = {
+    ...a,
+    definition: definitionSchema.parse({
+      id: 'far',
+      title: 'x',
+      copy: { from: 'orders', to: 'addresses', toTarget: 'other', key: { id: 'id' }, columns: { c: 'c' } },
+    }),
+  }
+  expect(sharingTables([far, elsewhere]).map(ids)).toEqual([['far', 'b']])
+  expect(sharingTables([far, b]).map(ids)).toEqual([['far'], ['b']])
+})
+
 it('takes the one that was exposed last for the cause, and nobody once one was reverted', () => {
   expect(latestExposed([a, b])).toBe(b)
   const planned = { ...b, state: { ...b.state, phase: 'planned' as const } }

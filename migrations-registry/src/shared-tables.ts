@@ -11,11 +11,18 @@ interface Candidate {
 export const tablesOf = ({ copy }: MigrationDefinition): readonly string[] =>
   copy === undefined ? [] : [copy.from, copy.to].map((table) => table.replace(/^public\./, ''))
 
+/** The same, told apart by the database that each is in. */
+function placesOf(definition: MigrationDefinition): readonly string[] {
+  const { target, copy } = definition
+  const targets = [target, copy?.toTarget ?? target]
+  return tablesOf(definition).map((table, i) => `${targets[i]} ${table}`)
+}
+
 /** Puts together what shares a table, also by way of a third. */
 export function sharingTables<T extends Candidate>(candidates: readonly T[]): readonly (readonly T[])[] {
   let groups: { tables: Set<string>; members: T[] }[] = []
   for (const candidate of candidates) {
-    const tables = new Set(tablesOf(candidate.definition))
+    const tables = new Set(placesOf(candidate.definition))
     const members = [candidate]
     const apart = groups.filter((group) => [...group.tables].every((table) => !tables.has(table)))
     for (const group of groups) {

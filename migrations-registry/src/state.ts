@@ -50,6 +50,8 @@ export interface PendingRevert {
 
 export interface Approval {
   readonly by: string
+  /** See `Asker`. */
+  readonly person?: string
   readonly at: Millis
 }
 

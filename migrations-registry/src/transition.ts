@@ -6,6 +6,8 @@ import { atLeast } from './phases.ts'
 import { refuse } from './refusal.ts'
 import { continueRevert, revert } from './revert.ts'
 import { routingOf } from './routing.ts'
+import type { Asker } from './second-person.ts'
+import { isOwn } from './second-person.ts'
 import type { MigrationState } from './state.ts'
 import { currentRouting } from './state.ts'
 import { nextStep, rolloutAt } from './steps.ts'
@@ -40,7 +42,7 @@ export function transition(
     case 'resume':
       return changed({ ...state, paused: false }, { type: 'wake-engine' })
     case 'approve':
-      return approve(state, event.by, context)
+      return approve(state, event, context)
     case 'revert':
       return revert(state, event, context)
     case 'continue-revert':
@@ -204,7 +206,8 @@ function setFlags(
   return changed(enter(state, state.phase, context, { rollout: state.rollout, overrides }), { type: 'push' })
 }
 
-function approve(state: MigrationState, by: string, { now }: TransitionContext): Transition {
+function approve(state: MigrationState, asker: Asker, { now }: TransitionContext): Transition {
+  const { by, person } = asker
   if (state.phase !== 'retired') {
     return refuse(
       'approval-not-open',
@@ -212,12 +215,17 @@ function approve(state: MigrationState, by: string, { now }: TransitionContext):
       'Approve once it is retired.',
     )
   }
-  if (state.approvals.some((approval) => approval.by === by)) {
-    return refuse('already-approved', `${by} has approved already.`, 'Ask a second person.')
+  const own = state.approvals.find((approval) => isOwn(approval, asker))
+  if (own !== undefined) {
+    return refuse(
+      'already-approved',
+      own.by === by ? `${by} has approved already.` : `${by} has approved already, as ${own.by}.`,
+      'Ask a second person.',
+    )
   }
   return changed({
     ...state,
-    approvals: [...state.approvals, { by, at: now }],
+    approvals: [...state.approvals, { by, at: now, ...(person === undefined ? {} : { person }) }],
   })
 }
 

@@ -37,6 +37,7 @@ describe('autopilot', () => {
     const verdicts = verdictsOf([errors], [{ count: 5 }])
     expect(autopilotHolds(verdicts, 1)).toEqual([expect.stringContaining('5 samples of new')])
     expect(autopilotHolds(verdicts, 0)).toEqual([])
+    expect(autopilotHolds(verdictsOf([{ ...errors, dryRun: true }], [{ count: 5 }]), 1)).toEqual([])
     expect(autopilotHolds(verdictsOf([errors], [{ count: 500 }]), 1)).toEqual([])
   })
 })

@@ -104,6 +104,8 @@ export const measurementSchema = z.strictObject({
   mismatches: z.int().min(0),
   compared: z.int().min(0),
   secondaryFailures: z.int().min(0),
+  /** Of these, operations beside the one that was served: their failures reached no caller. */
+  shadow: z.strictObject({ count: z.int().min(0), failed: z.int().min(0) }).optional(),
 })
 export type Measurement = z.output<typeof measurementSchema>
 

@@ -9,7 +9,7 @@ export async function openDatabases() {
   const folder = await mkdtemp(join(tmpdir(), 'switchback-console-'))
   const postgres = await startBundledPostgres({
     dataDir: join(folder, 'pg'),
-    settings: { max_connections: '150' },
+    settings: { max_connections: '150', track_commit_timestamp: 'on' },
   })
   const client = new pg.Client({ connectionString: postgres.url })
   await client.connect()

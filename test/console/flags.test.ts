@@ -61,6 +61,18 @@ describe.skipIf(chromium === undefined)('the flags of the console', () => {
     await page.close()
   })
 
+  it('show at once what somebody else has changed: news comes by the socket, and nothing else would tell', async () => {
+    const page = await open()
+    await page.locator('html[data-connection=live]').waitFor({ state: 'attached' })
+    const turned = (enabled: boolean) =>
+      scene.service.call('PUT', `/v1/flags/${SHARED.key}`, { ...SHARED, enabled })
+    expect((await turned(false)).status).toBe(200)
+    await page.getByRole('button', { name: `Turn ${SHARED.key} on` }).waitFor()
+    expect((await turned(true)).status).toBe(200)
+    await page.getByRole('button', { name: `Turn ${SHARED.key} off` }).waitFor()
+    await page.close()
+  })
+
   it('can be asked what they would say to somebody, and why', async () => {
     const page = await open()
     await page.getByRole('button', { name: SHARED.key, exact: true }).click()

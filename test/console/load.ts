@@ -1,16 +1,19 @@
-/** Measures the first paint with 200 migrations and 20,000 instances: npm run console:load */
+/** Measures, with 200 migrations and 20,000 instances, the first paint and how fast a change is on the screen:
+ *  npm run console:load */
 import { STORE_SCHEMA } from '@switchback/server'
 import pg from 'pg'
 import { ADMIN } from '../e2e/service.ts'
 import { provideChromium } from '../support/index.ts'
 import { findChromium, launch, visit } from './browser.ts'
 import { openDatabases } from './databases.ts'
+import { measureLatency, percentile } from './latency.ts'
 import { openScene } from './scene.ts'
 import { registrationOf } from './scenery.ts'
 
 const MIGRATIONS = 200
 const INSTANCES = 20_000
 const ROUNDS = 5
+const CHANGES = 100
 
 await provideChromium()
 const chromium = findChromium()
@@ -72,6 +75,16 @@ try {
       Math.round(rounds.map((round) => round[of]).sort((a, b) => a - b)[Math.floor(ROUNDS / 2)] ?? 0)
     console.log(
       `${path}: first paint ${middle('paint')} ms, first rows ${middle('rows')} ms (median of ${ROUNDS})`,
+    )
+  }
+  const latency = await measureLatency(browser, scene, {
+    storeUrl: databases.storeUrl,
+    migration: idOf(MIGRATIONS),
+    changes: CHANGES,
+  })
+  for (const [what, figures] of Object.entries(latency)) {
+    console.log(
+      `from commit to ${what}: p50 ${percentile(figures, 0.5)} ms, p99 ${percentile(figures, 0.99)} ms (${figures.length} changes)`,
     )
   }
 } finally {

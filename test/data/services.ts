@@ -31,7 +31,12 @@ export interface Services {
   stop(): Promise<void>
 }
 
-export async function startServices(store: string, target: string, folder: string): Promise<Services> {
+export async function startServices(
+  store: string,
+  target: string,
+  folder: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Services> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const env = {
@@ -42,6 +47,7 @@ export async function startServices(store: string, target: string, folder: strin
     PORT: String(port),
     LOG_LEVEL: 'info',
     POLL_MS: '100',
+    ...more,
   }
   const start = (which: 'server' | 'worker') =>
     spawnNode([MAIN, which === 'server' ? 'serve' : 'worker'], { env })

@@ -18,6 +18,15 @@ declare function readFromProfiles(userId: string, tx: Tx): Promise<string>
 declare function saveToUsers(userId: string, tx: Tx, profile: { bio: string }): Promise<unknown>
 declare function saveToProfiles(userId: string, tx: Tx, profile: { bio: string }): Promise<unknown>
 `,
+  'docs/backfill.md': `
+import type { StepKey, StepKeys, StepRow, StepValues } from '@switchback/migrations-registry'
+declare const store: {
+  put(rows: readonly StepRow[]): Promise<void>
+  get(keys: readonly StepKey[]): Promise<readonly (StepValues | undefined)[]>
+  remove(keys: readonly StepKey[]): Promise<void>
+  list(after: string | undefined): Promise<StepKeys>
+}
+`,
 }
 
 const FOLDER = join(REPOSITORY, '.cache/documented')

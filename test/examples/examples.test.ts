@@ -91,7 +91,8 @@ describe.each(servers)('on %s', (_, server) => {
         expect(await rowsOf(pool)).toEqual(before)
 
         await run('expand')
-        if (definition.copy === undefined) return
+        // What a step writes is in its own test.
+        if (definition.copy === undefined || definition.copy.step !== undefined) return
         await run('backfill')
         expect((await run('verify')).divergences).toBe(0)
         const { from, to } = definition.copy

@@ -28,3 +28,7 @@ insert into payments (ride_id, amount, paid_at)
 insert into positions
   select i, timestamptz '2026-09-20' + i * interval '2 hours', 1 + i % 100, point(i / 10.0, -i / 10.0)
   from generate_series(1, 1000) i;
+create table sessions (id uuid primary key, user_id bigint not null, payload jsonb not null, seen_at timestamptz not null);
+insert into sessions
+  select md5(i::text)::uuid, 1 + i % 500, jsonb_build_object('n', i), timestamptz '2026-11-01' + i * interval '1 second'
+  from generate_series(1, 1000) i;

@@ -59,6 +59,14 @@ describe('a shadow read', () => {
       compared: 1,
       mismatches: 1,
     })
+    // It reached no caller; what was served counts apart.
+    const told = recorder.take()?.measurements ?? []
+    expect(told.map(({ path, count, shadow }) => ({ path, count, shadow }))).toEqual(
+      expect.arrayContaining([
+        { path: 'old', count: 1, shadow: undefined },
+        { path: 'new', count: 1, shadow: { count: 1, failed: 0 } },
+      ]),
+    )
   })
 
   it('whose difference is gone at the second look does not count', async () => {
@@ -103,6 +111,10 @@ describe('a shadow read', () => {
         .find((cell) => cell.path === 'new')
         ?.errors?.get('Error'),
     ).toBe(1)
+    expect(failing.recorder.take()?.measurements.find(({ path }) => path === 'new')).toMatchObject({
+      count: 1,
+      shadow: { count: 1, failed: 1 },
+    })
 
     const hanging = routed(
       db.pool,

@@ -62,6 +62,8 @@ export function createCaller({ token, onStranger }: CallerOptions): Call {
       method,
       headers: {
         Accept: 'application/json',
+        // What another site makes a browser send cannot carry this.
+        'X-Switchback': 'console',
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
         ...(method === 'GET' ? {} : { 'Content-Type': 'application/json' }),
       },

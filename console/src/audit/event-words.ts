@@ -13,6 +13,8 @@ interface Detail {
   readonly reason?: string
   readonly name?: string
   readonly role?: string
+  readonly of?: string
+  readonly why?: string
   readonly command?: {
     readonly kind?: string
     readonly reason?: string
@@ -58,6 +60,9 @@ const WORDS: Readonly<Record<string, (detail: Detail) => string>> = {
   'instance.forgotten': ({ reason }) => `Instance forgotten${because(reason)}`,
   'token.created': ({ name, role }) => `Token made for ${name ?? 'somebody'}, ${role ?? ''}`,
   'token.revoked': () => 'Token revoked',
+  'session.started': ({ role }) => `Signed in, ${role ?? ''}`,
+  'session.ended': ({ of }) => `Session ended of ${of ?? 'somebody'}`,
+  'session.refused': ({ why }) => `Not signed in: ${why === 'no-role' ? 'no role' : 'address not let in'}`,
 }
 
 const arrived = ({ from, to }: Detail): string =>

@@ -117,6 +117,7 @@ const TONES: Readonly<Record<string, string>> = {
   'alert-received': 'info',
   'last-ack': 'ok',
   rearmed: 'ok',
+  'rolled-back': 'ok',
 }
 
 /** The migration may have to go back further still. */

@@ -27,7 +27,8 @@ interface Refusal extends Error {
 const AGAIN_MS = 1_000
 
 interface LiveProps {
-  readonly token: string
+  /** Undefined where the browser itself sends who it is, in a cookie. */
+  readonly token: string | undefined
   readonly onStranger: () => void
   readonly children: ReactNode
 }
@@ -40,7 +41,7 @@ export function LiveProvider({ token, onStranger, children }: LiveProps) {
   useEffect(() => {
     const socket: Socket<ServerEvents> = io('/console', {
       transports: ['websocket'],
-      auth: { token },
+      auth: token === undefined ? {} : { token },
       reconnectionDelay: 200,
       reconnectionDelayMax: 2_000,
     })

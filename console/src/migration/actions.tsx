@@ -41,7 +41,9 @@ export function Actions({ migration }: { readonly migration: Detail }) {
     gate.open || (forceable && whyNot('administer') === undefined) ? undefined : closedWords(migration)
   const wantsApproval =
     state.phase === 'retired' || gate.blockers.some(({ code }) => code === 'approvals-missing')
-  const approved = state.approvals.some(({ by }) => by === me.name)
+  const approved = state.approvals.some(
+    ({ by, person }) => by === me.name || (me.person !== undefined && person === me.person),
+  )
 
   return (
     <div className="migration-actions">

@@ -5,7 +5,7 @@ import { CallContext } from '../api/use-api.ts'
 import { LiveProvider } from '../live/live.tsx'
 import { forgetToken, keepToken, keptToken } from './kept-token.ts'
 import type { Me, Permission } from './me.ts'
-import { SignIn } from './sign-in.tsx'
+import { type Ended, SignIn } from './sign-in.tsx'
 
 interface Session {
   readonly me: Me
@@ -24,7 +24,8 @@ export function useSession(): Session {
 
 interface SignedIn {
   readonly me: Me
-  readonly token: string
+  /** Undefined where the browser itself sends who it is, in a cookie. */
+  readonly token: string | undefined
 }
 
 const createClient = () =>
@@ -42,30 +43,51 @@ const createClient = () =>
     },
   })
 
-/** Lets in who has a token, and gives all below it the API and the news. */
+/** Why a permission is lacking, and where it would come from. */
+function lacking({ role, permissions, session }: Me, permission: Permission): string | undefined {
+  const roles = permissions[permission]
+  if (roles.includes(role)) return undefined
+  const takes = roles.join(', ').replace(/, (\w+)$/, ' or $1')
+  const from = session === undefined ? '' : ` Roles come from your groups at ${session.provider}.`
+  return `Your role is ${role}; this takes ${takes}.${from}`
+}
+
+/** Lets in who has a token or a session, and gives all below it the API and the news. */
 export function SessionProvider({ children }: { readonly children: ReactNode }) {
   const [signedIn, setSignedIn] = useState<SignedIn | undefined>()
-  const [ended, setEnded] = useState(false)
+  const [ended, setEnded] = useState<Ended | undefined>()
   const session = useMemo(() => {
     if (signedIn === undefined) return undefined
     const { me, token } = signedIn
-    const leave = (why: boolean) => {
+    const leave = (how: Ended) => {
       forgetToken()
-      setEnded(why)
+      setEnded(how)
       setSignedIn(undefined)
+    }
+    const expire = () => leave(token === undefined ? 'session-over' : 'token-over')
+    const call = createCaller({ token, onStranger: expire })
+    const endSession = async () => {
+      try {
+        const { next } = await createCaller({ token, onStranger: () => {} })('POST /v1/sign-out')
+        if (next === undefined) leave('left')
+        else location.assign(next)
+      } catch (error) {
+        // Who is a stranger already has nothing that could be ended.
+        leave(error instanceof Problem && error.status === 401 ? 'left' : 'not-ended')
+      }
     }
     return {
       token,
-      call: createCaller({ token, onStranger: () => leave(true) }),
+      call,
+      expire,
       client: createClient(),
       value: {
         me,
-        signOut: () => leave(false),
-        whyNot: (permission: Permission) => {
-          const roles = me.permissions[permission]
-          if (roles.includes(me.role)) return undefined
-          return `Your role is ${me.role}; this takes ${roles.join(', ').replace(/, (\w+)$/, ' or $1')}.`
+        signOut: () => {
+          if (token === undefined) void endSession()
+          else leave('left')
         },
+        whyNot: (permission: Permission) => lacking(me, permission),
       },
     }
   }, [signedIn])
@@ -76,8 +98,8 @@ export function SessionProvider({ children }: { readonly children: ReactNode }) 
         kept={keptToken()}
         ended={ended}
         onSignedIn={(me, token, keep) => {
-          keepToken(token, keep)
-          setEnded(false)
+          if (token !== undefined) keepToken(token, keep)
+          setEnded(undefined)
           setSignedIn({ me, token })
         }}
       />
@@ -87,7 +109,7 @@ export function SessionProvider({ children }: { readonly children: ReactNode }) 
     <QueryClientProvider client={session.client}>
       <CallContext value={session.call}>
         <SessionContext value={session.value}>
-          <LiveProvider token={session.token} onStranger={session.value.signOut}>
+          <LiveProvider token={session.token} onStranger={session.expire}>
             {children}
           </LiveProvider>
         </SessionContext>

@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { useRead } from '../api/use-api.ts'
 import { useSession } from '../session/session.tsx'
+import { Sessions } from '../session/session-table.tsx'
 import { Page } from '../shell/page.tsx'
 import { Button } from '../ui/button.tsx'
 import { Notice, Trouble } from '../ui/notice.tsx'
@@ -15,7 +16,10 @@ export function SettingsPage() {
   const mayNot = whyNot('administer')
   const { data, error } = useRead('GET /v1/tokens', {}, { enabled: mayNot === undefined })
   return (
-    <Page title="Settings" about={`Signed in as ${me.name}, ${me.role}.`}>
+    <Page
+      title="Settings"
+      about={`Signed in as ${me.name}, ${me.role}, by ${me.session?.provider ?? 'token'}.`}
+    >
       <div className="stack figures">
         <section className="card" aria-labelledby="tokens">
           <header>
@@ -32,6 +36,7 @@ export function SettingsPage() {
             {data !== undefined && <TokenTable tokens={data.tokens} />}
           </div>
         </section>
+        <Sessions />
         <Channels />
         <Roles />
         {making && <NewToken onClose={() => setMaking(false)} />}

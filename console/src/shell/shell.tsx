@@ -2,6 +2,7 @@ import type { ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
 import { useRead } from '../api/use-api.ts'
 import { useSession } from '../session/session.tsx'
+import { SessionEnd } from '../session/session-end.tsx'
 import { Brand } from '../ui/brand.tsx'
 import { Button } from '../ui/button.tsx'
 import { Icon, type IconName } from '../ui/icon.tsx'
@@ -60,6 +61,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
       </header>
       <div className="shell-main">
         <ConnectionBanner />
+        <SessionEnd />
         <main id="content" tabIndex={-1}>
           {children}
         </main>
@@ -77,7 +79,7 @@ function Person() {
       <div className="person-name">
         <strong title={me.name}>{me.name}</strong>
         <span className="tiny muted">
-          {me.role}
+          {me.role}, by {me.session?.provider ?? 'token'}
           {me.migrations !== undefined && `, for ${me.migrations.join(', ')}`}
         </span>
       </div>

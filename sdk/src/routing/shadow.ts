@@ -74,10 +74,13 @@ export function createShadow(env: RouterEnv, runtime: MigrationRuntime): Shadow 
     deadlines.set(operation, timeout)
     const cell = plan.cells.read[compared]
     const failed = (error: unknown): void => {
+      cell.shadows++
+      cell.shadowsFailed++
       recordFailure(cell, clock.now() - operation.startedAt, error)
       end(operation)
     }
     const found = (other: unknown): void => {
+      cell.shadows++
       recordSuccess(cell, clock.now() - operation.startedAt)
       result.then(
         (value) => {

@@ -22,6 +22,9 @@ export interface Cell {
   mismatches: number
   compared: number
   secondaryFailures: number
+  /** Of the operations counted here, those beside one that was served, and how many of them failed. */
+  shadows: number
+  shadowsFailed: number
   /** Failures since the last batch. */
   failed: number
   /** Told when failures come in a burst. */
@@ -46,6 +49,8 @@ export const createCell = (
   mismatches: 0,
   compared: 0,
   secondaryFailures: 0,
+  shadows: 0,
+  shadowsFailed: 0,
   failed: 0,
   onBurst,
 })
@@ -93,6 +98,7 @@ export const measurementOf = (cell: Cell): Measurement => ({
   mismatches: cell.mismatches,
   compared: cell.compared,
   secondaryFailures: cell.secondaryFailures,
+  ...(cell.shadows === 0 ? {} : { shadow: { count: cell.shadows, failed: cell.shadowsFailed } }),
 })
 
 /** Adds the counts of a cell to another one. */
@@ -102,6 +108,8 @@ export function addTo(total: Cell, cell: Cell): void {
   total.mismatches += cell.mismatches
   total.compared += cell.compared
   total.secondaryFailures += cell.secondaryFailures
+  total.shadows += cell.shadows
+  total.shadowsFailed += cell.shadowsFailed
   for (let i = 0; i < cell.latency.length; i++)
     total.latency[i] = (total.latency[i] ?? 0) + (cell.latency[i] ?? 0)
   for (const [name, count] of cell.errors ?? []) {
@@ -117,6 +125,8 @@ export function clear(cell: Cell): void {
   cell.mismatches = 0
   cell.compared = 0
   cell.secondaryFailures = 0
+  cell.shadows = 0
+  cell.shadowsFailed = 0
   cell.failed = 0
   cell.errors = undefined
   cell.latency.fill(0)

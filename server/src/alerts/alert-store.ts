@@ -77,7 +77,7 @@ export async function insertAlerts(
        from unnest($1::text[], $2::text[], $3::float8[], $4::jsonb[], $7::text[])
          as given (id, source, received, signal, dedup_key)
        on conflict (source, dedup_key) do update
-         set duplicates = alerts.duplicates + 1,
+         set duplicates = alerts.duplicates + 1, last_at = excluded.received_at,
              status = case when alerts.reason = 'refused' or alerts.status = 'dead' and alerts.raw is null
                then 'received' else alerts.status end,
              attempts = case when alerts.status = 'dead' then 0 else alerts.attempts end, next_at = null

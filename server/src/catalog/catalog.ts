@@ -17,6 +17,10 @@ export type ObjectKind =
   | 'policy'
   | 'statistics'
   | 'publication'
+  | 'owner'
+  | 'privileges'
+  | 'default privileges'
+  | 'comment'
 
 /** How a table is made, beyond its columns. */
 export interface TableDetail {
@@ -45,8 +49,17 @@ export interface CatalogObject {
 
 export type Catalog = readonly CatalogObject[]
 
+/** What is said of another object, whose names it carries. */
+export const ATTRIBUTES: ReadonlySet<ObjectKind> = new Set(['owner', 'privileges', 'comment'])
+
 /** `column public.users.bio`, `function public.f(integer)`: how differences name it. */
-export const nameOf = ({ kind, schema, relation, name }: CatalogObject): string =>
-  kind === 'function'
-    ? `function ${schema}.${relation}(${name})`
-    : `${kind} ${[schema, relation, name].filter((part) => part !== '').join('.')}`
+export function nameOf({ kind, schema, relation, name }: CatalogObject): string {
+  if (kind === 'function') return `function ${schema}.${relation}(${name})`
+  if (kind === 'default privileges') {
+    return `default privileges of ${name}${schema === '' ? '' : ` in ${schema}`}`
+  }
+  // The name of a function is its arguments, in brackets.
+  const named = name.startsWith('(') ? [schema, `${relation}${name}`] : [schema, relation, name]
+  const full = named.filter((part) => part !== '').join('.')
+  return ATTRIBUTES.has(kind) ? `${kind} of ${full}` : `${kind} ${full}`
+}

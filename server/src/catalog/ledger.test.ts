@@ -86,6 +86,67 @@ test('changes by others are no matter of a rollback, and drift until they are ac
   expect(await drift()).toEqual(['table public.more missing'])
 })
 
+test.each([
+  [
+    'a grant',
+    'drop table notes; create table notes (id int)',
+    'drop table notes; create table notes (id int); comment on table notes is $$who said what$$',
+    ['privileges of public.notes is missing (grant select on table public.notes to ledger_reader)'],
+  ],
+  [
+    'a comment',
+    'comment on table notes is null',
+    'select 1',
+    [`comment of public.notes is missing (comment on table public.notes is 'who said what')`],
+  ],
+  [
+    'default privileges',
+    'alter default privileges for role ledger_reader in schema public grant select on tables to public',
+    'select 1',
+    [expect.stringMatching(/^default privileges of ledger_reader tables in public was not there before/)],
+  ],
+  [
+    'the roles of a policy',
+    'alter policy own on orders to public',
+    'alter policy own on orders using (true)',
+    [
+      'policy public.orders.own is as permissive for all to public using (true), expected as permissive for all to ledger_reader using (true)',
+    ],
+  ],
+  [
+    'an owner',
+    'alter table notes owner to ledger_reader',
+    'select 1',
+    [
+      'owner of public.notes was not there before (alter table public.notes owner to ledger_reader)',
+      'privileges of public.notes is missing (grant select on table public.notes to ledger_reader)',
+    ],
+  ],
+])('a rollback that does not put back %s is shown', async (_, expand, rollback, left) => {
+  await database.pool.query(`
+    do $$ begin create role ledger_reader; exception when duplicate_object or unique_violation then null; end $$;
+    create table notes (id int); grant select on notes to ledger_reader; comment on table notes is 'who said what';
+    create policy own on orders to ledger_reader using (true)`)
+  const change = order('change', expand, rollback)
+  await execution.run('expand', change)
+  expect((await execution.run('rollback', change)).detail).toMatchObject({ verified: false, left })
+})
+
+test('privileges and comments that others change are listed, and hold up nobody; an owner does', async () => {
+  await database.pool.query(
+    `do $$ begin create role ledger_reader; exception when duplicate_object or unique_violation then null; end $$`,
+  )
+  await execution.run('expand', order('one', 'alter table users add column bio text', ''))
+  await database.pool.query(`grant select on users to ledger_reader; comment on column users.name is 'x'`)
+  expect(await drift()).toEqual([
+    'comment of public.users.name unexpected',
+    'privileges of public.users unexpected',
+  ])
+  expect(await drift('alter table users add column more int')).toEqual([])
+  await database.pool.query('alter table users owner to ledger_reader')
+  expect(await drift('alter table users add column more int')).toEqual(['owner of public.users unexpected'])
+})
+
 test('what is under way is no drift, and the expectation survives a try that failed', async () => {
   const halfWay = order(
     'half-way',

@@ -9,9 +9,21 @@ export interface Touched {
   readonly names: ReadonlySet<string>
 }
 
-// Lists of names in the nodes of statements, beside the tables and views that every node knows as RangeVar.
-const NAME_LISTS = ['objects', 'funcname', 'typeName', 'domainname', 'defnames', 'object', 'typevar'] as const
-const NAMES = ['idxname', 'newname', 'conname', 'trigname', 'schemaname', 'extname', 'pubname'] as const
+// Lists of names in the nodes of statements, beside tables and views.
+const NAME_LISTS = ['objects', 'funcname', 'typeName', 'domainname', 'defnames', 'object'] as const
+const NAMES = [
+  'idxname',
+  'newname',
+  'conname',
+  'trigname',
+  'schemaname',
+  'extname',
+  'pubname',
+  'policy_name',
+] as const
+
+// No name of an object: it has a space in it.
+const DEFAULT_PRIVILEGES = 'default privileges'
 
 /** What statements touch, by their text. */
 export function touchedBy(statements: readonly Pick<SqlStatement, 'node'>[]): Touched {
@@ -20,21 +32,16 @@ export function touchedBy(statements: readonly Pick<SqlStatement, 'node'>[]): To
   const visit = (value: unknown): void => {
     if (Array.isArray(value)) for (const item of value) visit(item)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return
-    for (const [key, inner] of Object.entries(value)) {
-      if (key === 'RangeVar' || key === 'relation') {
-        const range = (key === 'RangeVar' || !isNode(inner) ? inner : {}) as {
-          readonly schemaname?: string
-          readonly relname?: string
-        }
-        if (range.relname !== undefined) {
-          names.add(range.schemaname === undefined ? range.relname : `${range.schemaname}.${range.relname}`)
-        }
-      }
-      visit(inner)
+    // A table or view, whatever the field is called that holds it.
+    const { relname, schemaname } = value as { readonly relname?: string; readonly schemaname?: string }
+    if (typeof relname === 'string') {
+      names.add(schemaname === undefined ? relname : `${schemaname}.${relname}`)
     }
+    for (const inner of Object.values(value)) visit(inner)
   }
   for (const { node } of statements) {
     if ('DoStmt' in node || 'CallStmt' in node) everything = true
+    if ('AlterDefaultPrivilegesStmt' in node) names.add(DEFAULT_PRIVILEGES)
     // A query may call what changes the schema.
     if ('SelectStmt' in node) everything = true
     visit(node)
@@ -42,9 +49,6 @@ export function touchedBy(statements: readonly Pick<SqlStatement, 'node'>[]): To
   }
   return { everything, names }
 }
-
-const isNode = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.keys(value).some((key) => /^[A-Z]/.test(key))
 
 function ownNames(node: Node): readonly string[] {
   const fields = Object.values(node)[0] as Readonly<Record<string, unknown>>
@@ -65,7 +69,12 @@ function ownNames(node: Node): readonly string[] {
 /** Whether statements that touch this may have changed the object. */
 export function isTouched(touched: Touched, { kind, schema, relation, name }: CatalogObject): boolean {
   if (touched.everything) return true
-  const parts = kind === 'function' ? [relation] : [relation, name]
+  if (kind === 'default privileges') return touched.names.has(DEFAULT_PRIVILEGES)
+  // GRANT … ON ALL TABLES IN SCHEMA names the schema alone.
+  if (kind === 'privileges' && touched.names.has(schema)) return true
+  // The name of a comment may begin with what it is about.
+  const parts =
+    kind === 'function' ? [relation] : [relation, ...(kind === 'comment' ? name.split(' ') : [name])]
   const named = parts.filter((part) => part !== '')
   if (named.length === 0) return touched.names.has(schema)
   return named.some((part) => touched.names.has(part) || touched.names.has(`${schema}.${part}`))

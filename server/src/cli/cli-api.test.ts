@@ -11,7 +11,27 @@ const FAILED = [
   { key: '17', sqlstate: '22003', error: 'value "100000" is out of range, says type smallint', failedAt: 1 },
   { key: '18', sqlstate: '23514', error: 'violates check', failedAt: 2 },
 ]
-const api: TestApi = testApi(store.db, { failedRows: async () => FAILED })
+const SIGN_ON = {
+  issuer: 'https://idp.example',
+  clientId: 'switchback',
+  name: 'Example ID',
+  scopes: 'openid',
+  origin: 'https://switchback.example',
+  groupsClaim: 'groups',
+  roles: [{ role: 'admin', group: 'platform' }],
+  sessionMs: 3_600_000,
+  idleMs: 3_600_000,
+  signsOutAtProvider: true,
+} as const
+const RANGES = [
+  { name: '2026-01', state: 'done', rows: 500, total: 500 },
+  { name: '2026-02', state: 'copying', rows: 20, total: 400 },
+] as const
+const api: TestApi = testApi(store.db, {
+  failedRows: async () => FAILED,
+  copiedRanges: async () => RANGES,
+  signOn: SIGN_ON,
+})
 const server = createServer(api.app)
 let url = ''
 let admin = ''
@@ -96,6 +116,9 @@ test('failed rows are listed and kept, limits of copying are changed', async () 
   expect(JSON.parse((await output('failed-rows', 'ramped', '--jsonl')).split('\n')[1] ?? '')).toMatchObject({
     key: '18',
   })
+  expect(await output('ranges', 'ramped')).toMatch(
+    /range +state +rows +of\n2026-01 +done +500 +500\n2026-02 +copying +20 +400/,
+  )
   expect(await output('throttle', 'ramped', '--set', 'rowsPerSecond=2000', 'latencyP99=50ms')).toBe(
     'ramped: {"rowsPerSecond":2000,"latencyP99":50}\n',
   )
@@ -179,4 +202,20 @@ test('a runbook, a report, texts and figures are told', async () => {
   expect(await output('stats')).toMatch(/^success +0%: 0 completed/)
   expect(await switchback('rate', 'acked', '--score', '5')).toMatchObject({ code: 1 })
   expect(await switchback('runbook', 'nothing')).toMatchObject({ code: 1 })
+})
+
+test('sessions of people are listed and ended', async () => {
+  expect(await output('session', 'list')).toBe('nobody is signed in by single sign-on\n')
+  await store.db.query(
+    `insert into identities (id, issuer, subject, name, first_seen_at, last_seen_at)
+     values ('idn_1', $1, 'ann', 'ann@example.com', now(), now())`,
+    [SIGN_ON.issuer],
+  )
+  await store.db.query(
+    `insert into sessions (id, hash, identity, groups, started_at, used_at, expires_at)
+     values ('ses_1', 'x', 'idn_1', '{platform}', now(), now(), now() + interval '1 hour')`,
+  )
+  expect(await output('session', 'list')).toMatch(/\nses_1 +ann@example\.com +admin /)
+  expect(await output('session', 'end', 'ses_1')).toBe('ended: ses_1\n')
+  expect((await switchback('session', 'end', 'ses_1')).err).toContain('There is no such session')
 })

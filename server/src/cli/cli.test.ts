@@ -152,6 +152,17 @@ describe('status', () => {
     expect(plain.out).not.toContain('\u001b')
   })
 
+  test('names the ranges that are done and worked on', async () => {
+    const work = { kind: 'backfill', epoch: 4, status: 'running' } as const
+    const active = [{ name: '2026-02', rows: 20, total: 400 }]
+    const progress = { stage: 'copying', done: 520, total: 900, ranges: { all: 6, done: 1, active } }
+    const body = view({ phase: 'backfill', epoch: 4, work }, [{ ...work, progress }])
+    replies['GET /v1/migrations/user-profiles'] = { body }
+    expect((await run(['status', 'user-profiles'])).out).toContain(
+      'backfill: copying, 520 of 900 rows, 1 of 6 ranges done (now 2026-02: 20 of 400 rows)',
+    )
+  })
+
   test('of all is a table, and JSON is what the server says', async () => {
     const body = { migrations: [view(ramp)] }
     replies['GET /v1/migrations'] = { body }

@@ -15,6 +15,7 @@ import { addPlan } from './plan-command.ts'
 import { problemText } from './problem-text.ts'
 import { addRecordCommands } from './record-commands.ts'
 import { addReviewCommands } from './review-commands.ts'
+import { addSessionCommands } from './session-commands.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 import { addTokenCommands } from './token-commands.ts'
 import { addVerify } from './verify-command.ts'
@@ -75,6 +76,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   addAlertCommands(program, terminal)
   addReviewCommands(program, terminal, addNotifyCommands(program, terminal))
   addTokenCommands(program, terminal)
+  addSessionCommands(program, terminal)
   addNew(program, terminal)
   addDoctor(program, terminal, (exit) => {
     code = exit

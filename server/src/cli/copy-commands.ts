@@ -1,8 +1,15 @@
 import type { Command } from 'commander'
 import { UsageError } from './client.ts'
 import { migrationPath, type Remote, remote, withQuery } from './remote.ts'
-import { plain, type Terminal } from './terminal.ts'
+import { plain, type Terminal, table } from './terminal.ts'
 import type { MigrationView } from './views.ts'
+
+interface CopiedRangeView {
+  readonly name: string
+  readonly state: string
+  readonly rows: number
+  readonly total: number
+}
 
 interface FailedRowView {
   readonly key: string
@@ -25,6 +32,28 @@ export function addCopyCommands(program: Command, terminal: Terminal): void {
       .option('--jsonl', 'as JSON, one row on each line'),
     terminal,
     failedRows,
+  )
+  remote(
+    program
+      .command('ranges')
+      .description('ranges of the backfill, in the order in which they are done')
+      .argument('<id>'),
+    terminal,
+    async ({ client, show, paint }, [id = '']) => {
+      const found = await client.call<{ readonly ranges: readonly CopiedRangeView[] }>(
+        'GET',
+        migrationPath(id, '/ranges'),
+      )
+      show(found, () =>
+        found.ranges.length === 0
+          ? 'All of old is gone through at once.'
+          : table(
+              ['range', 'state', 'rows', 'of'],
+              found.ranges.map(({ name, state, rows, total }) => [name, state, String(rows), String(total)]),
+              paint,
+            ),
+      )
+    },
   )
   remote<{ set: readonly string[] }>(
     program

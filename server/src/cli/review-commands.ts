@@ -13,7 +13,7 @@ function statsText({ migrations, reverts, downtime, corruptionIncidents, satisfa
   return [
     `success        ${percent(successRate)}: ${completed} completed, ${reverted} reverted, ${underWay} under way, of ${total}`,
     `reverts        ${reverts.total}, ${verified.verified} verified, ${verified.failed} not well; ${reverts.refused} refused`,
-    `to rollback    ${time === undefined ? 'never' : `p50 ${time.p50} ms, p99 ${time.p99} ms, at most ${time.max} ms`}`,
+    `to rollback    ${time === undefined ? (reverts.total === 0 ? 'never' : 'not known: no instance was there to acknowledge') : `p50 ${time.p50} ms, p99 ${time.p99} ms, at most ${time.max} ms`}`,
     `downtime       ${downtime.failed} of ${downtime.served} operations that new served failed`,
     `corruption     ${corruptionIncidents} incidents`,
     `satisfaction   ${satisfaction.mean === undefined ? 'nobody has said' : `${satisfaction.mean} of 5, ${satisfaction.answers} answers`}`,

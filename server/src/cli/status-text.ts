@@ -69,12 +69,21 @@ export function gateText(gate: Gate, paint: Paint): string {
   return gate.blockers.length === 0 ? first : `${first}\n\n${blockersText(gate.blockers, paint)}`
 }
 
+function rangesText({ all, done, active }: NonNullable<WorkView['progress']['ranges']>): string {
+  const now = active.map(({ name, rows, total }) => {
+    const of = total === undefined ? '' : ` of ${Math.round(total)}`
+    return rows === undefined ? name : `${name}: ${rows}${of} rows`
+  })
+  return `${done} of ${all} ranges done${now.length === 0 ? '' : ` (now ${now.slice(0, 3).join('; ')})`}`
+}
+
 function workText({ kind, status, progress, error }: WorkView): string {
-  const { stage, done, total, rate, etaMs, throttledBy, workers = [] } = progress
+  const { stage, done, total, rate, etaMs, throttledBy, workers = [], ranges } = progress
   const parts = [status === 'running' ? `${kind}: ${stage ?? 'running'}` : `${kind} ${status}`]
   if (done !== undefined) parts.push(total === undefined ? `${done} rows` : `${done} of ${total} rows`)
   if (rate !== undefined && status === 'running') parts.push(`${Math.round(rate)} rows/s`)
   if (etaMs !== undefined && status === 'running') parts.push(`${formatDuration(etaMs)} left`)
+  if (ranges !== undefined) parts.push(rangesText(ranges))
   if (workers.length > 0 && status === 'running') {
     const each = workers.map(({ name, chunkRows, chunkMs }) => `${name} ${chunkRows} rows in ${chunkMs} ms`)
     parts.push(`${workers.length} workers (last chunks: ${each.slice(0, 8).join('; ')})`)

@@ -55,7 +55,7 @@ export function composeSignals(deps: SignalsDeps, shutdown: Shutdown): Signals {
       announce,
     }),
     countLive: () => countLive(db),
-    database: createDatabaseSignals({ clock, inspectionFor: targets.inspectionFor }),
+    database: createDatabaseSignals({ clock, databasesOf: targets.databasesOf }),
     breaches: { open: () => openBreaches(db), end: (...breach) => endBreach(db, ...breach) },
     onFault,
   })

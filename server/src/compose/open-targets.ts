@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { MigrationDefinition } from '@switchback/migrations-registry'
+import { type MigrationDefinition, tablesOf } from '@switchback/migrations-registry'
 import type { Config } from '../config/config.ts'
 import { targetVariable } from '../config/target-variable.ts'
 import type { Clock } from '../db/clock.ts'
@@ -12,7 +12,11 @@ import { parseS3, s3Store } from '../execution/s3-store.ts'
 import type { Target } from '../execution/target.ts'
 import type { ThrottlePorts } from '../execution/throttle-signals.ts'
 import type { BundledPostgres } from '../postgres/bundled-postgres.ts'
+import { createSteps } from '../steps/load-step.ts'
+import { stepExecutionOn } from '../steps/step-execution.ts'
+import type { InspectedDatabase } from '../tripwires/database-signals.ts'
 import { pairExecutionOn } from '../two-targets/pair-execution.ts'
+import { compareSampleFar } from '../two-targets/sample-far.ts'
 import type { ServerLog } from './server-log.ts'
 
 /** Name of the target that the bundled PostgreSQL stands in for as long as none is configured. */
@@ -21,8 +25,12 @@ const SANDBOX = 'main'
 export interface Targets {
   /** @throws where no connection is configured for a target of the migration, saying which variable to set */
   executionFor(definition: MigrationDefinition): Execution
-  /** Looks at the database of old. @throws as `executionFor` */
+  /** Looks at what a migration is about; assertions are made in the database of old. @throws as `executionFor` */
   inspectionFor(definition: MigrationDefinition): Inspection
+  /** The databases of both paths, which may be one. @throws as `executionFor` */
+  databasesOf(definition: MigrationDefinition): readonly InspectedDatabase[]
+  /** Why this server cannot run the code that a definition names, and what to do; undefined where it can. */
+  stepMissing(definition: MigrationDefinition): Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -44,6 +52,7 @@ export async function openTargets(
   }
   const targets = new Map<string, Target>()
   const executions = new Map<string, Execution>()
+  const steps = createSteps(config.migrationsDir)
   const settings = { clock, ...archivesOf(config), signals, name: `${hostname()}:${process.pid}` }
 
   const targetOf = (name: string): Target => {
@@ -60,20 +69,43 @@ export async function openTargets(
   }
 
   return {
-    inspectionFor: ({ target }) => createInspection(targetOf(target)),
+    inspectionFor: ({ target, copy }) => {
+      const old = targetOf(target)
+      if (copy?.toTarget === undefined) return createInspection(old)
+      const pair = { old, new: targetOf(copy.toTarget) }
+      return {
+        ...createInspection(old),
+        compareSample: (definition, rows) => compareSampleFar(pair, definition, rows),
+      }
+    },
+    databasesOf: (definition) => {
+      const { target, copy } = definition
+      const inspect = (name: string, tables: readonly string[]) => ({
+        target: name,
+        tables,
+        inspection: createInspection(targetOf(name)),
+      })
+      if (copy?.toTarget === undefined) return [inspect(target, tablesOf(definition))]
+      return [inspect(target, [copy.from]), inspect(copy.toTarget, [copy.to])]
+    },
     executionFor: ({ target, copy }) => {
-      const name = copy?.toTarget === undefined ? target : `${target} ${copy.toTarget}`
+      const name = [target, copy?.toTarget ?? '', copy?.step === undefined ? '' : 'step'].join(' ')
       const existing = executions.get(name)
       if (existing !== undefined) return existing
       const old = targetOf(target)
       const execution =
-        copy?.toTarget === undefined
-          ? executionOn(old, settings)
-          : pairExecutionOn({ old, new: targetOf(copy.toTarget) }, settings)
+        copy?.step !== undefined
+          ? stepExecutionOn(old, settings, steps)
+          : copy?.toTarget === undefined
+            ? executionOn(old, settings)
+            : pairExecutionOn({ old, new: targetOf(copy.toTarget) }, settings)
       executions.set(name, execution)
       return execution
     },
+    stepMissing: async (definition) =>
+      definition.copy?.step === undefined ? undefined : steps.missing(definition),
     close: async () => {
+      await steps.close()
       await Promise.all([...targets.values()].map((target) => target.end()))
     },
   }

@@ -25,6 +25,7 @@ import { createPush, type Push } from '../push/push.ts'
 import { createSnapshots } from '../push/snapshots.ts'
 import { askSns } from '../receivers/ask-sns.ts'
 import { createReceivers } from '../receivers/receivers.ts'
+import { createRetention } from '../retention/retention.ts'
 import { createFailures } from '../review/failures.ts'
 import { createSecretBox } from '../secrets/secret-box.ts'
 import { loadSecretKey } from '../secrets/secret-key.ts'
@@ -32,6 +33,7 @@ import { createSources } from '../sources/sources.ts'
 import { bootstrapAdmin } from '../tokens/bootstrap-admin.ts'
 import { createTokens } from '../tokens/tokens.ts'
 import { composeNotices } from './compose-notices.ts'
+import { composeSignOn } from './compose-sign-on.ts'
 import { composeSignals, type Signals } from './compose-signals.ts'
 import { composeWork } from './compose-work.ts'
 import { createNewId } from './new-id.ts'
@@ -50,6 +52,7 @@ export interface RunningServer {
 const FIRST_LOOK_MS = 5_000
 const ALERT_LOOK_MS = 1000
 const FAILURES_MS = 10_000
+const RETENTION_MS = 3_600_000
 const READY_TIMEOUT_MS = 2000
 const SWEEP_MS = 50
 /** A fleet that comes back knocks all at once; the system may allow less. */
@@ -150,9 +153,22 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
             onFault: (error) => log.warn({ err: error }, 'Alertmanager could not be asked'),
           })
     shutdown.add('reconciliation', async () => reconciliation?.stop())
+    const retention = createRetention({
+      db,
+      clock,
+      retention: config.retention,
+      intervalMs: RETENTION_MS,
+      onPruned: (removed) => log.info({ removed }, 'old records were removed'),
+      onFault: (error) => log.warn({ err: error }, 'old records could not be removed; trying again'),
+    })
+    shutdown.add('retention', () => retention.stop())
     const box = createSecretBox(await loadSecretKey(config.dataDir, config.secretKey))
     const receivers = createReceivers(askSns)
     const sources = createSources({ db, clock, newId, randomBytes, box, receivers })
+    const signOn =
+      config.signOn === undefined
+        ? undefined
+        : composeSignOn({ db, clock, newId, box, settings: config.signOn, announce, log })
     const { channels, notifier } = composeNotices({
       db,
       clock,
@@ -183,16 +199,29 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       works: (migration) => worksOf(db, migration),
       schemaOf: (definition) => targets.executionFor(definition),
       failedRows: (definition, page) => targets.executionFor(definition).listFailedRows(definition.id, page),
+      stepMissing: (definition) => targets.stepMissing(definition),
+      copiedRanges: (definition) => targets.executionFor(definition).listRanges(definition.id),
       flags: createFlags({ db, clock, announce }),
       audit: createAudit({ db }),
       waitingRoom,
       telemetry,
       monitor,
       series: signals.series,
+      ...(signOn === undefined ? {} : { people: signOn.people }),
     })
     const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: READY_TIMEOUT_MS })
     const hooks = { db, sources, inbox, askSns }
-    const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
+    const app = createApp({
+      routes,
+      tokens,
+      health,
+      hooks,
+      metrics,
+      log,
+      clock,
+      newId,
+      ...(signOn === undefined ? {} : { signOn }),
+    })
     const httpServer = createServer(app)
     // Closed after the push: its sockets are connections of this server too.
     shutdown.add('http', async () => {
@@ -208,6 +237,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       httpServer,
       db,
       auth: (token) => tokens.authenticate(token),
+      ...(signOn === undefined ? {} : { sessions: signOn.socketDoor }),
       fleet,
       snapshots,
       revisions,
@@ -234,6 +264,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     notifier.start()
     reconciliation?.start()
     failures.start()
+    retention.start()
     void signals.start()
     engine.wake()
     const address = httpServer.address()

@@ -1,20 +1,7 @@
 import { z } from 'zod'
 import { parseS3 } from '../execution/s3-store.ts'
-
-const number = (name: string, min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, `expected a whole number for ${name}`)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `expected ${min} to ${max}`)
-
-const url = (...protocols: string[]) =>
-  z
-    .string()
-    .refine(
-      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
-      `expected a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
-    )
+import { number, url } from './config-parts.ts'
+import { signOnShape } from './sign-on-schema.ts'
 
 export const postgresUrl = url('postgres:', 'postgresql:')
 
@@ -74,7 +61,9 @@ export const configSchema = z.object({
     .string()
     .min(1)
     .optional()
-    .describe('Folder whose migrations are registered at start, one folder each.'),
+    .describe(
+      'Folder whose migrations are registered at start, one folder each. Code that a migration names (`copy.step`) is run from here alone; workers need it too.',
+    ),
   HEARTBEAT_MS: number('milliseconds', 10, 600_000)
     .default(5_000)
     .describe('How often instances renew their lease, in ms.'),
@@ -92,6 +81,15 @@ export const configSchema = z.object({
     .describe(
       'Whether checks of migrations may run programs on this machine. Whoever registers migrations can then run what they like with the rights of the server.',
     ),
+  ...signOnShape,
+  ALERTS_KEEP_DAYS: number('days', 0, 36_500)
+    .default(90)
+    .describe(
+      'How long alerts and ended breaches of tripwires are kept, in days after they last came; 0 keeps them for good. What an incident rests on stays.',
+    ),
+  NOTICES_KEEP_DAYS: number('days', 0, 36_500)
+    .default(90)
+    .describe('How long notices that were sent or given up are kept, in days; 0 keeps them for good.'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -13,6 +13,7 @@ test('an empty environment is enough', () => {
       heartbeatMs: 5000,
       leaseMs: 15_000,
       pollMs: 1000,
+      retention: { alertsDays: 90, noticesDays: 90 },
       checkCommands: false,
       logLevel: 'info',
       notifyHttpHosts: [],
@@ -88,6 +89,54 @@ test('a lease that one late heartbeat would end is refused', () => {
 
 test('a variable that is set to nothing counts as not set', () => {
   expect(parseConfig({ REDIS_URL: '', PORT: '' })).toMatchObject({ ok: true, config: { port: 7410 } })
+})
+
+const SIGN_ON = {
+  OIDC_ISSUER: 'https://idp.example/realms/main',
+  OIDC_CLIENT_ID: 'switchback',
+  OIDC_ROLES: 'admin=platform; operator=cn=riders,dc=example; operator=drivers',
+  PUBLIC_URL: 'https://switchback.example/',
+}
+
+test('single sign-on takes an issuer, a client, the address of this server, and roles', () => {
+  const parsed = parseConfig({ ...SIGN_ON, OIDC_EMAIL_DOMAINS: 'Example.com,example.org' })
+  expect(parsed.ok && parsed.config.signOn).toEqual({
+    issuer: 'https://idp.example/realms/main',
+    clientId: 'switchback',
+    name: 'single sign-on',
+    scopes: 'openid profile email',
+    origin: 'https://switchback.example',
+    groupsClaim: 'groups',
+    roles: [
+      { role: 'admin', group: 'platform' },
+      { role: 'operator', group: 'cn=riders,dc=example' },
+      { role: 'operator', group: 'drivers' },
+    ],
+    emailDomains: ['example.com', 'example.org'],
+    sessionMs: 43_200_000,
+    idleMs: 14_400_000,
+    signsOutAtProvider: true,
+  })
+})
+
+test.each<[string, Record<string, string>, readonly string[]]>([
+  ['no client and no address', { OIDC_CLIENT_ID: '', PUBLIC_URL: '' }, ['OIDC_CLIENT_ID', 'PUBLIC_URL']],
+  ['no issuer', { OIDC_ISSUER: '' }, ['OIDC_CLIENT_ID', 'OIDC_ROLES']],
+  ['nobody who could sign in', { OIDC_ROLES: '' }, ['OIDC_ROLES']],
+  ['a role that is for programs', { OIDC_ROLES: 'sdk=all' }, ['OIDC_ROLES']],
+  ['a role without a group', { OIDC_ROLES: 'admin=' }, ['OIDC_ROLES']],
+  ['what can be read on the way', { PUBLIC_URL: 'http://switchback.example' }, ['PUBLIC_URL']],
+  ['an issuer that can be read on the way', { OIDC_ISSUER: 'http://idp.example' }, ['OIDC_ISSUER']],
+  ['scopes without openid', { OIDC_SCOPES: 'email' }, ['OIDC_SCOPES']],
+  ['idle above the whole', { OIDC_SESSION_MS: '60000', OIDC_IDLE_MS: '60001' }, ['OIDC_IDLE_MS']],
+])('settings of single sign-on are judged together: %s', (_, change, names) => {
+  const parsed = parseConfig({ ...SIGN_ON, ...change })
+  expect(parsed.ok ? [] : parsed.problems.map(({ name }) => name).sort()).toEqual(names)
+})
+
+test('on this machine single sign-on may go unencrypted', () => {
+  const here = { OIDC_ISSUER: 'http://localhost:8080', PUBLIC_URL: 'http://127.0.0.1:7410' }
+  expect(parseConfig({ ...SIGN_ON, ...here }).ok).toBe(true)
 })
 
 test('docs/configuration.md is current', async () => {

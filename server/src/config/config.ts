@@ -1,5 +1,6 @@
 import type { Timing } from '@switchback/migrations-registry'
 import { configSchema, postgresUrl } from './config-schema.ts'
+import { type SignOnSettings, signOnOf } from './sign-on-settings.ts'
 import { parseTiming } from './target-timing.ts'
 
 /** What the server is told from outside; frozen, and never read from the environment again. */
@@ -15,12 +16,15 @@ export interface Config {
   readonly archiveUrl?: string
   readonly secretKey?: string
   readonly publicUrl?: string
+  readonly signOn?: SignOnSettings
   readonly alertmanagerUrl?: string
   readonly alertmanagerLookMs: number
   readonly notifyHttpHosts: readonly string[]
   readonly heartbeatMs: number
   readonly leaseMs: number
   readonly pollMs: number
+  /** How long records are kept, in days; 0: for good. */
+  readonly retention: { readonly alertsDays: number; readonly noticesDays: number }
   /** Whether checks may run programs. */
   readonly checkCommands: boolean
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
@@ -70,6 +74,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       message: 'expected at least twice HEARTBEAT_MS, or one late heartbeat ends a lease',
     })
   }
+  const signOn = parsed.data === undefined ? undefined : signOnOf(parsed.data, given)
+  problems.push(...(signOn?.problems ?? []))
   if (parsed.data === undefined || problems.length > 0) return { ok: false, problems }
   const { data } = parsed
   const config: Config = {
@@ -79,6 +85,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     heartbeatMs: data.HEARTBEAT_MS,
     leaseMs: data.LEASE_MS,
     pollMs: data.POLL_MS,
+    retention: { alertsDays: data.ALERTS_KEEP_DAYS, noticesDays: data.NOTICES_KEEP_DAYS },
     checkCommands: data.SWITCHBACK_CHECK_COMMANDS === 'on',
     logLevel: data.LOG_LEVEL,
     alertmanagerLookMs: data.ALERTMANAGER_LOOK_MS,
@@ -91,6 +98,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     ...(data.SWITCHBACK_SECRET_KEY === undefined ? {} : { secretKey: data.SWITCHBACK_SECRET_KEY }),
     ...(data.ALERTMANAGER_URL === undefined ? {} : { alertmanagerUrl: data.ALERTMANAGER_URL }),
     ...(data.ARCHIVE_URL === undefined ? {} : { archiveUrl: data.ARCHIVE_URL }),
+    ...(signOn?.settings === undefined ? {} : { signOn: signOn.settings }),
     ...(data.PUBLIC_URL === undefined ? {} : { publicUrl: data.PUBLIC_URL }),
     ...(data.MIGRATIONS_DIR === undefined ? {} : { migrationsDir: data.MIGRATIONS_DIR }),
   }

@@ -8,7 +8,7 @@ import { createTarget, type Target } from '../execution/target.ts'
 import { planFile } from '../plan/statement-plan.ts'
 import { dryRun } from './dry-run.ts'
 import { rehearse } from './rehearse.ts'
-import { onScratchCopy } from './scratch.ts'
+import { onScratchCopy, readRoles } from './scratch.ts'
 
 let database: TestDatabase
 let target: Target
@@ -18,6 +18,7 @@ beforeAll(async () => {
   target = createTarget({ url: database.url, name: 'test', onIdleError: () => undefined })
 })
 beforeEach(async () => {
+  await database.pool.query(ROLES)
   await database.pool.query('drop schema if exists public, billing cascade; create schema public')
 })
 afterAll(async () => {
@@ -108,13 +109,32 @@ const EVERYTHING = `
   create trigger touched before update on users for each row execute function touch();
   create rule quiet as on delete to base do instead nothing;
   alter table users enable row level security;
-  create policy own on users for select using (id > 0);
-  create statistics both_of on name, mood from users;`
+  create policy own on users for select to app using (id > 0);
+  create statistics both_of on name, mood from users;
+  alter table base owner to app; alter sequence numbers owner to app; alter function double(int) owner to app;
+  alter schema billing owner to app; alter type mood owner to app; alter view happy owner to app;
+  grant select, insert on users to app with grant option; grant update (name, mood) on users to reader;
+  grant usage on schema billing, public to reader; grant usage on sequence numbers to reader; revoke usage on type short from public;
+  revoke execute on function touch() from public; revoke truncate on base from app;
+  alter default privileges for role app in schema public grant select on tables to reader;
+  alter default privileges for role app grant usage on sequences to public;
+  comment on table users is 'who''s who'; comment on column users.name is 'x'; comment on index counts_mood_idx is 'x';
+  comment on view happy is 'x'; comment on materialized view counts is 'x'; comment on function double(int) is 'x';
+  comment on constraint positive on users is 'x'; comment on trigger touched on users is 'x';
+  comment on policy own on users is 'x'; comment on type mood is 'x'; comment on domain short is 'x'; comment on sequence numbers is 'x';
+  comment on schema billing is 'x';`
+
+// Roles belong to the cluster, which other test files use too.
+const ROLES = `do $$ declare name text; begin
+  foreach name in array array['app', 'reader'] loop
+    begin execute format('create role %I nologin', name); exception when duplicate_object or unique_violation then null; end;
+  end loop;
+end $$`
 
 test('a scratch copy has all that the schema consists of', async () => {
   await database.pool.query(EVERYTHING)
   const catalog = await readCatalog(target)
-  await onScratchCopy(catalog, async (scratch) => {
+  await onScratchCopy({ catalog, roles: await readRoles(target) }, async (scratch) => {
     expect(scratch.notCopied).toEqual([])
     const copied = await readCatalog(scratch.target)
     // The copy of a serial column's sequence belongs to nobody.
@@ -122,6 +142,9 @@ test('a scratch copy has all that the schema consists of', async () => {
       ...object,
       definition: object.definition.replace(/ owned by .*/, ''),
     })
+    for (const kind of ['owner', 'privileges', 'default privileges', 'comment']) {
+      expect(catalog.filter((object) => object.kind === kind).length, kind).toBeGreaterThan(1)
+    }
     expect(compareCatalogs(catalog.map(plain), copied)).toEqual([])
     expect(fingerprint(copied)).toBe(fingerprint(catalog.map(plain)))
   })

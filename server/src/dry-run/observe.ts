@@ -9,6 +9,8 @@ export interface Observed {
   readonly rewrites: readonly string[]
   /** Tables that were read from end to end. */
   readonly scans: readonly string[]
+  /** How long it took. */
+  readonly ms?: number
 }
 
 interface Relation {
@@ -61,7 +63,9 @@ export const relationNames = relations
 export async function observe(on: Sql & { readonly pid: number }, text: string): Promise<Observed> {
   const before = await relations(on)
   const held = await locksOf(on, on.pid, before)
+  const began = performance.now()
   await on.query(text)
+  const ms = performance.now() - began
   const after = await relations(on)
   // As the statement names them: a renamed table by its old name.
   const names = new Map([...after, ...before])
@@ -80,5 +84,6 @@ export async function observe(on: Sql & { readonly pid: number }, text: string):
     locks,
     rewrites: changed.filter(({ rewritten }) => rewritten).map(({ name }) => name),
     scans: changed.filter(({ read }) => read).map(({ name }) => name),
+    ms,
   }
 }

@@ -32,8 +32,8 @@ export async function rehearse(
     return await scratch.connection(async (connection) => {
       const prepared = await prepareConcurrent(connection, mode, statement.text)
       if (prepared === 'done already') return { locks: [], rewrites: [], scans: [], seen: true }
-      const locks = await whileHeldUp(scratch, connection, prepared.run, expected)
-      return { locks: locks ?? expected, rewrites: [], scans: [], seen: locks !== undefined }
+      const { locks, ms } = await whileHeldUp(scratch, connection, prepared.run, expected)
+      return { locks: locks ?? expected, rewrites: [], scans: [], seen: locks !== undefined, ms }
     })
   } catch (error) {
     return { locks: expected, rewrites: [], scans: [], seen: false, error: messageOf(error) }
@@ -49,7 +49,7 @@ async function whileHeldUp(
   worker: Connection,
   text: string,
   expected: readonly TableLock[],
-): Promise<readonly TableLock[] | undefined> {
+): Promise<{ readonly locks: readonly TableLock[] | undefined; readonly ms: number }> {
   return scratch.connection(async (holder) => {
     await holder.query('begin')
     for (const { on } of expected) {
@@ -58,6 +58,7 @@ async function whileHeldUp(
         .query(`lock table ${quoteTable(on)} in row exclusive mode`)
         .catch(() => holder.query('rollback to savepoint one'))
     }
+    let began = performance.now()
     let ended = false
     const running = worker.query(text).finally(() => {
       ended = true
@@ -72,9 +73,11 @@ async function whileHeldUp(
       if (rows[0]?.held === true) seen = await locksOf(scratch, worker.pid, await relationNames(scratch))
       else await delay(10)
     }
+    // What it waited for is not its own.
+    if (!ended) began = performance.now()
     await holder.query('commit')
     await running
-    return seen
+    return { locks: seen, ms: performance.now() - began }
   })
 }
 

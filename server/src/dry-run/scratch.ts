@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Catalog } from '../catalog/catalog.ts'
 import { recreate } from '../catalog/recreate.ts'
+import { quoteIdent } from '../db/db.ts'
 import { messageOf } from '../execution/execution-error.ts'
-import { createTarget, type Target } from '../execution/target.ts'
+import { createTarget, type Sql, type Target } from '../execution/target.ts'
 import { startBundledPostgres } from '../postgres/bundled-postgres.ts'
 
 export interface Scratch {
@@ -13,9 +14,16 @@ export interface Scratch {
   readonly notCopied: readonly { readonly object: string; readonly reason: string }[]
 }
 
+/** What a scratch copy is made from. */
+export interface Original {
+  readonly catalog: Catalog
+  /** Names of roles, which a copy of the catalog grants to and which statements may name. */
+  readonly roles: readonly string[]
+}
+
 /** Runs `work` on a throwaway PostgreSQL that holds the schema of a catalog, without rows. */
 export async function onScratchCopy<Result>(
-  catalog: Catalog,
+  original: Original,
   work: (scratch: Scratch) => Promise<Result>,
 ): Promise<Result> {
   const folder = await mkdtemp(join(tmpdir(), 'switchback-dry-run-'))
@@ -31,7 +39,7 @@ export async function onScratchCopy<Result>(
         onIdleError: () => undefined,
       })
       try {
-        return await work({ target, notCopied: await copySchema(target, catalog) })
+        return await work({ target, notCopied: await copySchema(target, original) })
       } finally {
         await target.end()
       }
@@ -43,8 +51,22 @@ export async function onScratchCopy<Result>(
   }
 }
 
+/** Roles of a cluster but those of PostgreSQL itself. */
+export async function readRoles(on: Sql): Promise<readonly string[]> {
+  const { rows } = await on.query<{ name: string }>(
+    `select rolname::text as name from pg_roles where rolname !~ '^pg_' order by 1`,
+  )
+  return rows.map(({ name }) => name)
+}
+
 /** Objects need each other in an order that is not known: whatever fails is tried again after the others. */
-async function copySchema(target: Target, catalog: Catalog): Promise<Scratch['notCopied']> {
+async function copySchema(target: Target, { catalog, roles }: Original): Promise<Scratch['notCopied']> {
+  // The one that a new database has may be granted otherwise than the original.
+  await target.query('drop schema if exists public')
+  const there = await readRoles(target)
+  for (const role of roles.filter((name) => !there.includes(name))) {
+    await target.query(`create role ${quoteIdent(role)} nologin`)
+  }
   let left = recreate(catalog)
   for (;;) {
     const failed: { object: string; sql: string; reason: string }[] = []

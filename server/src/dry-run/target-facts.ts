@@ -28,6 +28,9 @@ const SAMPLE = `
   from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_stat_all_tables s on s.relid = c.oid
   where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`
 
+export const versionOf = async (on: Sql): Promise<string> =>
+  (await on.query<{ server_version: string }>('show server_version')).rows[0]?.server_version ?? ''
+
 export interface TrafficSample {
   readonly at: number
   readonly tables: ReadonlyMap<string, Sample>

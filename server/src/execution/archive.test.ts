@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,8 +8,11 @@ import { definitionSchema } from '@switchback/migrations-registry'
 import { type TestDatabase, testDatabase } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { nameOf } from '../catalog/catalog.ts'
+import { readCatalog } from '../catalog/read-catalog.ts'
 import { createExecution } from './execution.ts'
 import type { Execution, WorkOrder } from './execution-port.ts'
+import { createTarget } from './target.ts'
 
 let database: TestDatabase
 let execution: Execution
@@ -198,12 +202,42 @@ test.each([
   [
     'a function that names it',
     'create function f(int) returns text language plpgsql as $$ begin return (select bio from users where id = $1); end $$',
-    'function f(integer) speaks of bio, tags of users',
+    'function f(integer) uses bio, tags of users in its body',
+  ],
+  [
+    'a function whose body is SQL, by the catalog',
+    'create function f() returns text begin atomic select max(bio) from users; end',
+    'function f() depends on bio, tags of users',
+  ],
+  [
+    'a function of text in SQL',
+    "create function f() returns void language sql as 'update public.users set bio = null'",
+    'function f() uses bio, tags of users in its body',
+  ],
+  [
+    'a variable of the type of the column',
+    'create function f() returns void language plpgsql as $$ declare x users.bio%type; begin end $$',
+    'function f() uses bio, tags of users in its body',
+  ],
+  [
+    'an assignment',
+    'create function f() returns text language plpgsql as $$ declare x text; begin x := (select u.bio from users u limit 1); return x; end $$',
+    'function f() uses bio, tags of users in its body',
+  ],
+  [
+    'a function that takes all columns',
+    'create function f() returns void language plpgsql as $$ declare r record; begin select * into r from users; end $$',
+    'function f() may use bio, tags of users: it takes all columns',
+  ],
+  [
+    'text that is put together',
+    "create function f() returns void language plpgsql as $$ begin execute 'update users set bio = null'; end $$",
+    'function f() may use bio, tags of users: it runs text that it puts together',
   ],
   [
     'the function of a trigger',
     "create function audit() returns trigger language plpgsql as $$ begin new.bio = ''; return new; end $$; create trigger t before insert on users for each row execute function audit()",
-    'function audit() speaks of bio',
+    'function audit() uses bio',
   ],
   [
     'a foreign key',
@@ -221,6 +255,16 @@ test.each([
   expect(await columns()).toContain('bio')
 })
 
+test('a function that only mentions what goes, or means another of the same name, holds up nothing', async () => {
+  await pool.query(`create schema other; create table other.users (bio text);
+    create function f() returns int language plpgsql as $$
+      begin -- formerly: select bio from users
+        raise notice 'bio of users'; return (select count(*) from other.users where bio is null); end $$;
+    create function g() returns text language sql as 'select name /* not bio */ from users'`)
+  await execution.run('contract', order(DROP))
+  expect(await columns()).not.toContain('bio')
+})
+
 test('a table that goes blocks where a publication or a foreign key would lose it; dropped first, it goes', async () => {
   await pool.query(`create publication p for table users, profiles;
     create function count_users() returns int language sql as 'select count(*)::int from users'`)
@@ -228,7 +272,7 @@ test('a table that goes blocks where a publication or a foreign key would lose i
     .run('contract', order('drop table users'))
     .catch((error: Error) => error.message)
   expect(failed).toContain('publication of table users in publication p')
-  expect(failed).toContain('function count_users() speaks of table users')
+  expect(failed).toContain('function count_users() uses table users')
   const unaffected = definitionSchema.parse({
     ...{ id: 'profiles', title: 'x' },
     contract: { unaffected: ['count_users()'] },
@@ -265,6 +309,53 @@ test('what changes between archive and drop is archived anew before it goes', as
     { bio: 'at the last moment' },
   ])
 })
+
+test.each([
+  ['a table', 'drop table gone', 'gone'],
+  ['a column', 'alter table gone drop column note', 'gone'],
+])(
+  '%s that comes back has its owner, privileges, policies, triggers and comments',
+  async (_, drop, table) => {
+    const role = `archive_${randomBytes(4).toString('hex')}`
+    const target = createTarget({ url: database.url, name: 'test', onIdleError: () => undefined })
+    const said = async () =>
+      (await readCatalog(target))
+        .filter(({ relation, kind }) => relation === table && kind !== 'column' && kind !== 'table')
+        .map((object) => `${nameOf(object)}: ${object.definition}`)
+    try {
+      await pool.query(`create role ${role}; create role ${role}_gone; create role ${role}_reader;
+      create table gone (id int primary key, note text, by text);
+      insert into gone values (1, 'n', 'b');
+      create function public.seen() returns trigger language plpgsql as $$ begin return new; end $$;
+      create trigger seen before insert on gone for each row execute function public.seen();
+      create trigger off before insert on gone for each row execute function public.seen();
+      alter table gone disable trigger off;
+      alter table gone enable row level security;
+      create policy own on gone for select to ${role} using (id > 0);
+      grant select on gone to ${role}_reader; grant update (note) on gone to ${role} with grant option;
+      grant insert on gone to ${role}_gone;
+      comment on table gone is 'it''s gone'; comment on column gone.note is 'a note';
+      alter table gone owner to ${role}`)
+      const before = await said()
+      await execution.run('contract', order(drop))
+      expect(await said()).not.toEqual(before)
+      // Who is gone is passed over; the rest comes back.
+      await pool.query(`drop owned by ${role}_gone; drop role ${role}_gone`)
+      await execution.run('restore', order(drop, { epoch: 10 }))
+      const withoutGone = before.map((line) =>
+        line.replace(`grant insert on table public.gone to ${role}_gone; `, ''),
+      )
+      expect(withoutGone).not.toEqual(before)
+      expect(await said()).toEqual(withoutGone)
+      expect((await pool.query('select * from gone')).rows).toEqual([{ id: 1, note: 'n', by: 'b' }])
+    } finally {
+      await pool.query(
+        `drop table if exists gone; drop owned by ${role}, ${role}_reader; drop role ${role}, ${role}_reader`,
+      )
+      await target.end()
+    }
+  },
+)
 
 test('called off before the first drop, nothing is dropped; begun, it is finished with the archive from before', async () => {
   const contract = `create table marker (); ${DROP}; select 1 / (select count(*) from gate)`

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import { to as copyTo } from 'pg-copy-streams'
+import { readCatalog } from '../catalog/read-catalog.ts'
 import { quoteIdent } from '../db/db.ts'
 import { bringBackDdl, constraintsDdl } from './archive-ddl.ts'
 import type { ArchiveStore } from './archive-store.ts'
@@ -20,6 +21,7 @@ import {
   writeManifest,
 } from './manifest.ts'
 import type { Progress } from './progress.ts'
+import { rightsDdl } from './rights-ddl.ts'
 import { columnsOf } from './table-columns.ts'
 import type { Sql, Target } from './target.ts'
 
@@ -78,7 +80,7 @@ export async function makeArchive(
 
 type Described = Omit<ArchivedTable, 'rows' | 'bytes' | 'sha256'>
 
-async function describe(on: Sql, going: Going): Promise<Described | undefined> {
+async function describe(on: Target, going: Going): Promise<Described | undefined> {
   const { rows } = await on.query<{ schema: string; name: string }>(
     `select n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where c.oid = to_regclass($1)`,
@@ -113,7 +115,7 @@ async function describe(on: Sql, going: Going): Promise<Described | undefined> {
     columns,
     file: `${found.schema}.${found.name}.csv.gz`.replaceAll(/[^\w.-]/g, '_'),
     ddl: [...bringBackDdl(all.table, columns, going), ...constraints.primary],
-    afterwards: [...constraints.afterwards],
+    afterwards: [...constraints.afterwards, ...rightsDdl(await readCatalog(on), found, going)],
   }
 }
 

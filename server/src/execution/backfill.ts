@@ -1,23 +1,25 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
-import { type Copy, joinCopy, openCopy, type Places } from './checkpoints.ts'
+import { TableRewritten } from './blocks.ts'
+import { type Copy, forgetCopy, joinCopy, openCopy, type Places } from './checkpoints.ts'
 import { createChunkCopier } from './chunk-copier.ts'
 import type { ChunkCopied, OpenRange } from './copy-chunk.ts'
 import { createCopyReport } from './copy-report.ts'
 import { type CopyRun, copyWorker } from './copy-worker.ts'
-import { throwIfStopped } from './execution-error.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { requireFewFailures, retryFailedRows } from './failed-rows.ts'
 import type { Key } from './keyset.ts'
 import { describeMapping, type Mapping } from './mapping.ts'
-import type { Patience } from './persistently.ts'
+import { type Patience, persistently } from './persistently.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { repairKeys } from './repair-keys.ts'
 import { countFailedRows, isThere } from './repairs.ts'
+import { settleCopy } from './settle-copy.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import { sweep } from './sweep.ts'
 import type { Connection, Target } from './target.ts'
 import { createRateLimit } from './throttle.ts'
 import { limitsOf } from './throttle-signals.ts'
+import { together } from './together.ts'
 
 export interface CopyDeps extends Patience {
   readonly target: Target
@@ -38,7 +40,7 @@ export interface CopyWay extends Places {
   ): Promise<ChunkCopied | undefined>
   repair(connection: Connection, mapping: Mapping, keys: readonly Key[]): Promise<unknown>
   /** After the last range; returns how many rows of new were removed. */
-  finish(order: WorkOrder, mapping: Mapping, progress: Progress): Promise<number>
+  finish(order: WorkOrder, mapping: Mapping, progress: Progress, total: number): Promise<number>
 }
 
 /** Both tables in one database. */
@@ -50,10 +52,10 @@ function inOneDatabase(deps: CopyDeps): CopyWay {
     describe: (definition) => describeMapping(target, definition),
     copyRange: createChunkCopier(),
     repair: (connection, mapping, keys) => repairKeys(connection, { mapping, leader: 'old' }, keys),
-    finish: async (order, mapping, progress) => {
+    finish: async (order, mapping, progress, total) => {
       progress.stage('waiting for older transactions')
       await waitForOlderSnapshots(target, order.signal, (reason) => progress.throttledBy(reason))
-      return sweep(deps, order, mapping, progress)
+      return sweep(deps, order, mapping, progress, total)
     },
   }
 }
@@ -67,23 +69,43 @@ export async function backfill(
   const { target, clock } = deps
   const began = clock()
   const mapping = await way.describe(order.definition)
-  const copy = await openCopy(way, mapping, order.epoch)
   const progress = createProgress(order.report, clock)
   const report = createCopyReport(target, mapping.migration, progress, clock)
-  try {
+  let retries = 0
+  let retried = 0
+  let begunAnew = 0
+  async function copyOnce(): Promise<{ readonly total: number; readonly resumedAt: number }> {
+    const copy = await openCopy(way, mapping, order.epoch)
     progress.stage('copying', copy.total)
     const before = await report.look()
-    const retried = await retryFailedRows(deps, order, mapping, (connection, keys) =>
+    retried += await retryFailedRows(deps, order, mapping, (connection, keys) =>
       way.repair(connection, mapping, keys),
     )
     const watching = report.watch()
-    const { retries } = await copyAll(deps, order, way, { mapping, copy, progress, toTheEnd: true }).finally(
-      watching.stop,
-    )
-    await requireFewFailures(target, mapping, copy.total)
+    const copied = await copyDurably(deps, order, way, { mapping, copy, progress }).finally(watching.stop)
+    retries += copied.retries
+    await copy.requireSamePlaces()
+    return { total: copy.total, resumedAt: before.rows }
+  }
+  /** Where rows have got other places, ranges of places say nothing any more. */
+  async function copyToTheEnd(): ReturnType<typeof copyOnce> {
+    for (;;) {
+      try {
+        return await copyOnce()
+      } catch (error) {
+        if (!(error instanceof TableRewritten)) throw error
+        begunAnew += 1
+        progress.detail({ begunAnew: error.message })
+        await forgetCopy(way, mapping.migration)
+      }
+    }
+  }
+  try {
+    const { total, resumedAt } = await copyToTheEnd()
+    await requireFewFailures(target, mapping, total)
     const { rows, changed, chunks, workers } = await report.look()
     const copyMs = clock() - began
-    const swept = await way.finish(order, mapping, progress)
+    const swept = await way.finish(order, mapping, progress, total)
     return {
       divergences: 0,
       detail: {
@@ -91,8 +113,9 @@ export async function backfill(
         changed,
         chunks,
         workers: workers.length,
-        resumedAt: before.rows,
+        resumedAt,
         retries,
+        ...(begunAnew === 0 ? {} : { begunAnew }),
         failedRows: await countFailedRows(target, mapping.migration),
         retriedRows: retried,
         swept,
@@ -135,10 +158,29 @@ export async function assist(
     return ranges > 0
   } catch (error) {
     if (stop.signal.aborted && !order.signal.aborted) return true
+    // Whoever leads begins anew.
+    if (error instanceof TableRewritten) return true
     throw error
   } finally {
     clearInterval(timer)
     progress.end()
+  }
+}
+
+/** Copies until every range is done and on disk. */
+async function copyDurably(
+  deps: CopyDeps,
+  order: WorkOrder,
+  way: CopyWay,
+  shared: Pick<CopyRun, 'mapping' | 'progress'> & { readonly copy: Copy },
+): Promise<{ readonly retries: number }> {
+  const { migration } = shared.mapping
+  let retries = 0
+  for (;;) {
+    const copied = await copyAll(deps, order, way, { ...shared, toTheEnd: true })
+    retries += copied.retries
+    if (await persistently(deps, order.signal, () => settleCopy(way.target, migration, order.epoch)))
+      return { retries }
   }
 }
 
@@ -149,33 +191,24 @@ async function copyAll(
   way: CopyWay,
   shared: Pick<CopyRun, 'mapping' | 'progress' | 'toTheEnd'> & { readonly copy: Copy },
 ): Promise<{ readonly retries: number; readonly ranges: number }> {
-  const failedElsewhere = new AbortController()
-  const signal = AbortSignal.any([order.signal, failedElsewhere.signal])
   let ranges = 0
-  const run: CopyRun = {
-    ...deps,
-    ...shared,
-    order,
-    places: way,
-    copyRange: async (connection, range) => {
-      const copied = await way.copyRange(connection, shared.mapping, range, signal)
-      if (copied !== undefined) ranges += 1
-      return copied
-    },
-    limit: createRateLimit(() => limitsOf(order).rowsPerSecond, deps.clock),
-    open: [],
-    counts: { retries: 0 },
-    signal,
-  }
-  const workers = Array.from({ length: Math.max(1, deps.workers) }, (_, i) =>
-    copyWorker(run, `${deps.name}/${i + 1}`).catch((error: unknown) => {
-      // Nobody goes on alone after a fault; the first one is what is reported.
-      failedElsewhere.abort(error)
-      throw error
-    }),
-  )
-  const ended = await Promise.allSettled(workers)
-  throwIfStopped(order.signal)
-  if (ended.some(({ status }) => status === 'rejected')) throw failedElsewhere.signal.reason
-  return { retries: run.counts.retries, ranges }
+  const counts = { retries: 0 }
+  const open: OpenRange[] = []
+  const limit = createRateLimit(() => limitsOf(order).rowsPerSecond, deps.clock)
+  await together(order.signal, deps.workers, (signal, place) => {
+    const run: CopyRun = {
+      ...deps,
+      ...shared,
+      order,
+      places: way,
+      copyRange: async (connection, range) => {
+        const copied = await way.copyRange(connection, shared.mapping, range, signal)
+        if (copied !== undefined) ranges += 1
+        return copied
+      },
+      ...{ limit, open, counts, signal },
+    }
+    return copyWorker(run, `${deps.name}/${place}`)
+  })
+  return { retries: counts.retries, ranges }
 }

@@ -13,6 +13,7 @@ export function createChunkCopier() {
   let penalty = 0
   let careful = 0
   return async (on: Connection, mapping: Mapping, range: OpenRange): Promise<ChunkCopied | undefined> => {
+    if (range.again) return copyChunk(on, mapping, range)
     if (careful > 0) {
       careful -= 1
       return copyChunk(on, mapping, range)

@@ -106,15 +106,15 @@ function comparison(pair: Pair, oldScope: string, newScope: string): string {
     order by ${mapping.old.keys.map((_, i) => `coalesce(o.k${i}, n.k${i})`).join(', ')}`
 }
 
-/** Differences within a range, in one snapshot: what writes both in one transaction is seen whole or not at all. */
+/** Differences within a range of `sides`, in one snapshot: what writes both in one transaction is seen whole or not at all. */
 export async function differencesWithin(
   on: Connection,
   pair: Pair,
   range: Range,
+  sides: Pick<Mapping, 'old' | 'new'> = pair.mapping,
 ): Promise<readonly Difference[]> {
   const { numbers, values } = rangeParams(range)
-  const { mapping } = pair
-  const text = comparison(pair, within(mapping.old, numbers), within(mapping.new, numbers))
+  const text = comparison(pair, within(sides.old, numbers), within(sides.new, numbers))
   const { rows } = await on.prepared<Difference & Record<string, unknown>>(text, values)
   return rows
 }
@@ -139,7 +139,7 @@ export async function differencesOf(
  */
 export async function keyOfBoth(
   on: Sql,
-  { old, new: side }: Mapping,
+  { old, new: side }: Pick<Mapping, 'old' | 'new'>,
   after: Key | undefined,
   n: number,
 ): Promise<Key | undefined> {

@@ -1,6 +1,7 @@
 import type { WorkerProgress } from '../phases/phase-service.ts'
 import { pause } from './pause.ts'
 import type { Progress } from './progress.ts'
+import { listRanges, summary } from './ranges-report.ts'
 import type { Target } from './target.ts'
 
 /** What a copy has done, by all processes that share it. */
@@ -47,6 +48,7 @@ export function createCopyReport(
         chunkMs: Math.round(chunkMs),
       }))
     progress.reached(sum('rows'), workers)
+    progress.ranges(summary(await listRanges(target, migration)))
     return { rows: sum('rows'), changed: sum('changed'), chunks: sum('chunks'), workers }
   }
 

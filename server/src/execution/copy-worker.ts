@@ -8,9 +8,10 @@ import type { Mapping } from './mapping.ts'
 import { backoff, pause } from './pause.ts'
 import type { Patience } from './persistently.ts'
 import type { Progress } from './progress.ts'
+import { COMMIT_WITHOUT_WAITING } from './settle-copy.ts'
 import { splitRange } from './split-range.ts'
 import type { Connection } from './target.ts'
-import { nextChunkSize, type RateLimit, whileHeldBack } from './throttle.ts'
+import { type ChunkLimits, nextChunkSize, type RateLimit, whileHeldBack } from './throttle.ts'
 
 /** What the workers of one process share. */
 export interface CopyRun extends Patience {
@@ -36,12 +37,16 @@ const LOCK_TIMEOUT_MS = 700
 const FIRST_CHUNK = 2_000
 /** From this size on the next range is looked up while this one is copied. */
 const AHEAD_FROM = 1_000
+/** A chunk is at most so small a part of the rows, so that few of the application's writes meet one and wait… */
+const PARTS = 250
+/** …but for chunks that nobody waits for long. */
+const SHORT_CHUNK = 2_000
 const TRIES_BEFORE_SPLIT = 3
 const BUSY_MS = 50
 
 /** One worker: range after range, on a connection of its own, a new one where that broke. */
 export async function copyWorker(run: CopyRun, name: string): Promise<void> {
-  const { chunk } = run.mapping.copy
+  const chunk = limitsOfChunks(run)
   const { target } = run.places
   let size = Math.max(chunk.min, Math.min(chunk.max, FIRST_CHUNK))
   let pending: OpenRange | undefined
@@ -65,7 +70,7 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
   }
 
   const session = async (connection: Connection) => {
-    await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
+    await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}; ${COMMIT_WITHOUT_WAITING}`)
     for (;;) {
       await whileHeldBack(run.order.heldBackBy, run.signal, (reason) => run.progress.throttledBy(reason))
       pending ??= await nextRange()
@@ -112,7 +117,7 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
       if (run.clock() - failingSince > run.patienceMs) throw error
       if (pending !== undefined && isContention(error) && failures % TRIES_BEFORE_SPLIT === 0) {
         // One row that is held for long must not keep its whole range from being copied.
-        const halves = await splitRange(run.places, run.mapping, pending).catch(() => 'single' as const)
+        const halves = await splitRange(run.places, pending).catch(() => 'single' as const)
         if (halves === undefined) pending = undefined
         else if (halves !== 'single') {
           pending = halves[0]
@@ -125,9 +130,15 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
   }
 }
 
+function limitsOfChunks({ mapping, copy }: CopyRun): ChunkLimits {
+  const { chunk } = mapping.copy
+  const most = Math.max(chunk.min, SHORT_CHUNK, Math.ceil(copy.total / PARTS))
+  return { ...chunk, max: Math.min(chunk.max, most) }
+}
+
 /** Splits a range whose rows are at fault down to the row, which is written down. */
 async function narrow(run: CopyRun, range: OpenRange, error: Error): Promise<void> {
-  const halves = await splitRange(run.places, run.mapping, range)
+  const halves = await splitRange(run.places, range)
   if (halves === 'single') {
     const failed = await giveUpRow(run.places, run.mapping, run.copy.total, range, error)
     run.progress.advance(1)

@@ -1,6 +1,6 @@
 import { quoted } from './concurrent-ddl.ts'
+import { functionDependents } from './function-dependents.ts'
 import type { DroppedObject, WhatGoes } from './going.ts'
-import type { TableName } from './sql-statements.ts'
 import type { Sql } from './target.ts'
 
 // Whatever the catalog knows to depend on a table, one of its columns or its row type. `owner` is the table
@@ -84,13 +84,14 @@ export async function blockingDependents(
         `index ${index.name} covers ${index.others.join(', ')} too, and would go with ${columns.join(', ')} of ${table.name}`,
       )
     }
-    for (const name of await functionsNaming(on, table, whole ? [] : columns)) {
-      const dropped = goes.objects.some(
-        (object) => object.kind === 'function' && object.name.name === name.bare,
-      )
-      if (dropped || unaffected.includes(name.full)) continue
+    const what = whole ? `table ${table.name}` : `${columns.join(', ')} of ${table.name}`
+    for (const { bare, full, unsure } of await functionDependents(on, oid, whole ? [] : columns)) {
+      const dropped = goes.objects.some(({ kind, name }) => kind === 'function' && name.name === bare)
+      if (dropped || unaffected.includes(full)) continue
       blocking.add(
-        `function ${name.full} speaks of ${whole ? `table ${table.name}` : `${columns.join(', ')} of ${table.name}`} in its body (if it does not use it, list it in contract.unaffected)`,
+        unsure === undefined
+          ? `function ${full} uses ${what} in its body`
+          : `function ${full} may use ${what}: ${unsure} (if it does not use it, list it in contract.unaffected)`,
       )
     }
   }
@@ -112,30 +113,6 @@ async function sharedIndexes(
      group by c.relname, i.indexrelid
      having bool_or(a.attname = any($2)) and bool_or(a.attname <> all($2))`,
     [oid, columns],
-  )
-  return rows
-}
-
-/** Functions whose text names the table, and one of the columns: the catalog knows nothing of such a dependency. */
-async function functionsNaming(
-  on: Sql,
-  table: TableName,
-  columns: readonly string[],
-): Promise<readonly { readonly bare: string; readonly full: string }[]> {
-  const word = (name: string): string => `\\m${name.replaceAll(/[^\w]/g, '.')}\\M`
-  const { rows } = await on.query<{ bare: string; full: string }>(
-    `select p.proname as bare, p.oid::regprocedure::text as full
-     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-     where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'switchback') and p.prosqlbody is null
-       and p.prosrc ~* $1 and ($2::text is null or p.prosrc ~* $2)
-       and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = p.oid and deptype = 'e')
-       -- The functions of triggers of the table itself know it without its name.
-     union select p.proname, p.oid::regprocedure::text
-     from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace n on n.oid = p.pronamespace
-     where g.tgrelid = to_regclass($3) and not g.tgisinternal and n.nspname <> 'switchback'
-       and $2::text is not null and p.prosrc ~* $2
-     order by 2`,
-    [word(table.name), columns.length === 0 ? null : columns.map(word).join('|'), quoted(table)],
   )
   return rows
 }

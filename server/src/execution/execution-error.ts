@@ -9,6 +9,7 @@ export type ExecutionErrorCode =
   | 'archive-failed'
   | 'restore-failed'
   | 'target-unavailable'
+  | 'step-failed' // the code of a custom step has thrown
 
 /** A fault of database work; its message is complete enough to be shown to a person alone. */
 export class ExecutionError extends Error {
@@ -48,7 +49,21 @@ export function sqlStateOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
-const NETWORK = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
+/** What the code of a custom step has thrown. Where it is not to be tried again, the rows are at fault. */
+export class StepFailed extends ExecutionError {
+  constructor(message: string, retryable: boolean, cause?: unknown) {
+    super('step-failed', message, { retryable, cause })
+  }
+}
+
+export const NETWORK = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
 
 /** Whether the connection is gone or cannot be had: a new one is needed, and the outcome may be unknown. */
 export function isConnectionLost(error: unknown): boolean {
@@ -71,11 +86,13 @@ export function isContention(error: unknown): boolean {
 /** Lack of room or memory, a cancelled statement: worth another try, within bounds. */
 export function isTransient(error: unknown): boolean {
   const state = sqlStateOf(error) ?? ''
+  if (error instanceof StepFailed) return error.retryable
   return isConnectionLost(error) || isContention(error) || state.startsWith('53') || state === '57014'
 }
 
 /** The rows themselves are at fault: bad values, violated constraints, two rows for one key. */
 export function isDataError(error: unknown): boolean {
+  if (error instanceof StepFailed) return !error.retryable
   const state = sqlStateOf(error) ?? ''
   return state.startsWith('22') || state.startsWith('23') || state === '21000' || state === '44000'
 }

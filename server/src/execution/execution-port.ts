@@ -53,6 +53,15 @@ export interface FailedRow {
   readonly failedAt: number
 }
 
+/** A range of values, or a table, that a copy goes through by itself. */
+export interface CopiedRange {
+  readonly name: string
+  readonly state: 'waiting' | 'copying' | 'done'
+  readonly rows: number
+  /** An estimate where it is not done. */
+  readonly total: number
+}
+
 /** A transaction of an older epoch that the fence waits for. */
 export interface FenceHolder {
   readonly pid: number
@@ -101,6 +110,8 @@ export interface Execution {
     migration: string,
     page: { readonly after?: string; readonly limit: number },
   ): Promise<readonly FailedRow[]>
+  /** The ranges of the last copy, in the order in which they are done; none where it goes through old at once. */
+  listRanges(migration: string): Promise<readonly CopiedRange[]>
   /** Copies keys that wait for repair from the other path, under the key's lock. Returns how many were done. */
   repairSome(definition: MigrationDefinition, limit: number): Promise<number>
   /** Runs `work` while holding the lock that makes this the only executor of the migration; undefined where

@@ -14,6 +14,7 @@ import { createFence } from './fence.ts'
 import { install } from './installer.ts'
 import { createLoad } from './load.ts'
 import { pruneArchives } from './manifest.ts'
+import { listRanges } from './ranges-report.ts'
 import { remember } from './remember.ts'
 import { countFailedRows, openRepairs, repairSome } from './repairs.ts'
 import { restore } from './restore.ts'
@@ -113,6 +114,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     repairs: (migration) => openRepairs(target.aside, migration),
     failedRows: (migration) => countFailedRows(target.aside, migration),
     listFailedRows: (migration, page) => listFailedRows(target, migration, page),
+    listRanges: (migration) => listRanges(target, migration),
     repairSome: (definition, limit) => repairSome(target, definition, limit),
     exclusively: (migration, work) => exclusively(target, migration, work),
     schema: async () => [await schemaState(target, await readCatalog(target))],

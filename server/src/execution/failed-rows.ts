@@ -9,7 +9,7 @@ import {
   throwIfStopped,
 } from './execution-error.ts'
 import type { FailedRow, WorkOrder } from './execution-port.ts'
-import { KEY_SEPARATOR, type Key, keyAt, keyText } from './keyset.ts'
+import { KEY_SEPARATOR, type Key, keyArray, keyText, rangeParams, within } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import { type Patience, persistently } from './persistently.ts'
 import { countFailedRows } from './repairs.ts'
@@ -30,17 +30,32 @@ export async function giveUpRow(
   range: OpenRange,
   error: Error,
 ): Promise<number> {
-  const key = (await keyAt(source, mapping.old, range, 1)) ?? range.upTo ?? []
+  const key = (await firstKey(source, mapping, range)) ?? range.upTo ?? []
   await target.query(
     `with given_up as (
-       update switchback.checkpoints set done = true where id = $1 and not done returning migration
+       update switchback.checkpoints set done = true
+       where id = $1 and not done and up_to_key = $5 and after_key is not distinct from $6::text[]
+       returning migration
      )
      insert into switchback.failed_rows (migration, key, sqlstate, error) select migration, $2, $3, $4 from given_up
      on conflict (migration, key) do update set sqlstate = excluded.sqlstate, error = excluded.error,
        failed_at = clock_timestamp()`,
-    [range.id, keyText(key), sqlStateOf(error) ?? '', error.message.slice(0, 1000)],
+    [
+      ...[range.id, keyText(key), sqlStateOf(error) ?? '', error.message.slice(0, 1000)],
+      ...[range.upTo, range.after ?? null],
+    ],
   )
   return requireFewFailures(target, mapping, total)
+}
+
+/** The key of the one row that a range holds, whatever its bounds are about. */
+async function firstKey(on: Sql, { old }: Mapping, range: OpenRange): Promise<Key | undefined> {
+  const { numbers, values } = rangeParams(range)
+  const { rows } = await on.query<{ key: string[] }>(
+    `select ${keyArray(old.keys)} as key from ${range.side.table} where ${within(range.side, numbers)} limit 1`,
+    values,
+  )
+  return rows[0]?.key
 }
 
 /** How many rows could not be copied, by any process. @throws ExecutionError where they are too many */

@@ -71,6 +71,10 @@ test('passing the fence waits for older transactions, names them, and lets newer
     expect(await execution.passFence('fenced', 2)).toEqual({ passed: true })
     expect(await execution.passFence('fenced', 1)).toEqual({ passed: true })
     expect(await execution.minimum('fenced')).toBe(2)
+    const { rows } = await database.pool.query(
+      `select passed from switchback.fences where migration = 'fenced'`,
+    )
+    expect(rows).toEqual([{ passed: '2' }])
   } finally {
     await snapshot.query('rollback')
     for (const client of [old, snapshot, fresh]) client.release()

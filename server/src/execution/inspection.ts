@@ -1,10 +1,10 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
 import { quoteTable } from '../db/db.ts'
 import { differencesOf, type Pair } from './compare.ts'
-import { type Key, keyArray, keyText } from './keyset.ts'
-import { copyOf, describeMapping } from './mapping.ts'
+import { type Key, keyArray, keyText, type Side } from './keyset.ts'
+import { describeMapping } from './mapping.ts'
 import { isThere } from './repairs.ts'
-import { type Connection, inTransaction, type Target } from './target.ts'
+import { type Connection, inTransaction, type Sql, type Target } from './target.ts'
 
 /** What was found in a sample of rows. */
 export interface SampleCompared {
@@ -28,8 +28,9 @@ export interface TargetReading {
 export interface Inspection {
   /** Whether one statement gives one row with the value true. It cannot write, and ends after `timeoutMs`. */
   assert(statement: string, timeoutMs: number): Promise<boolean>
-  /** Compares a sample of rows where both paths are in one database; undefined where they are not. */
+  /** Compares a sample of the rows of old with new; undefined where new is no PostgreSQL. */
   compareSample(definition: MigrationDefinition, rows: number): Promise<SampleCompared | undefined>
+  /** @param tables none: the whole database */
   read(tables: readonly string[]): Promise<TargetReading>
 }
 
@@ -42,7 +43,7 @@ export const createInspection = (target: Target): Inspection => ({
       return rows.length === 1 && rows[0]?.length === 1 && rows[0][0] === true
     }),
   compareSample: (definition, rows) =>
-    copyOf(definition).toTarget === undefined
+    definition.copy?.step === undefined
       ? target.connection((connection) => compareSample(connection, definition, rows))
       : Promise.resolve(undefined),
   read: (tables) => readTarget(target, tables),
@@ -70,33 +71,34 @@ function compareSample(
     await connection.query(`set local statement_timeout = ${SAMPLE_TIMEOUT_MS}`)
     const mapping = await describeMapping(connection, definition)
     const pair: Pair = { mapping, leader: 'old' }
-    const { old } = mapping
-    const size = await connection.query<{ rows: number }>(
-      'select greatest(reltuples, 0)::float8 as rows from pg_class where oid = to_regclass($1)',
-      [old.table],
-    )
-    const rows = size.rows[0]?.rows ?? 0
-    // Whole pages are read, so a large table is not scanned; somewhat more than wanted, for they fill unevenly.
-    const share = rows <= 10 * count ? 100 : Math.min(100, (300 * count) / rows)
-    const { rows: found } = await connection.query<{ key: Key }>(
-      `select ${keyArray(old.keys)} as key from ${old.table} tablesample system (${share})
-       where ${old.where === undefined ? 'true' : `(${old.where})`} order by random() limit ${count}`,
-    )
-    if (found.length === 0) return { compared: 0, differing: [] }
-    const differences = await differencesOf(
-      connection,
-      pair,
-      found.map(({ key }) => key),
-    )
-    const keys = differences.map(({ key }) => keyText(key))
-    const queued = await waiting(connection, definition.id, keys)
-    return { compared: found.length, differing: keys.filter((key) => !queued.has(key)) }
+    const keys = await sampleKeys(connection, mapping.old, count)
+    if (keys.length === 0) return { compared: 0, differing: [] }
+    const differences = await differencesOf(connection, pair, keys)
+    const differing = differences.map(({ key }) => keyText(key))
+    const queued = await waiting(connection, definition.id, differing)
+    return { compared: keys.length, differing: differing.filter((key) => !queued.has(key)) }
   })
 }
 
+/** Keys of rows here and there in a table. */
+export async function sampleKeys(on: Sql, side: Side, count: number): Promise<readonly Key[]> {
+  const size = await on.query<{ rows: number }>(
+    'select greatest(reltuples, 0)::float8 as rows from pg_class where oid = to_regclass($1)',
+    [side.table],
+  )
+  const rows = size.rows[0]?.rows ?? 0
+  // Whole pages are read, so a large table is not scanned; somewhat more than wanted, for they fill unevenly.
+  const share = rows <= 10 * count ? 100 : Math.min(100, (300 * count) / rows)
+  const { rows: found } = await on.query<{ key: Key }>(
+    `select ${keyArray(side.keys)} as key from ${side.table} tablesample system (${share})
+     where ${side.where === undefined ? 'true' : `(${side.where})`} order by random() limit ${count}`,
+  )
+  return found.map(({ key }) => key)
+}
+
 /** Those of the keys that wait for repair: that they differ is known. */
-async function waiting(
-  on: Connection,
+export async function waiting(
+  on: Sql,
   migration: string,
   keys: readonly string[],
 ): Promise<ReadonlySet<string>> {
@@ -109,11 +111,12 @@ async function waiting(
 }
 
 const READ = `
-  with tables as (select unnest(array[to_regclass($1), to_regclass($2)]) as oid)
+  with tables as (select to_regclass(name) as oid from unnest($1::text[]) as names (name))
   select
-    (select count(distinct a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid
+    (select count(*) from pg_stat_activity a
      where a.datname = current_database() and a.wait_event_type = 'Lock'
-       and l.relation in (select oid from tables)) as "lockWaits",
+       and (cardinality($1) = 0 or exists (
+         select from pg_locks l where l.pid = a.pid and l.relation in (select oid from tables)))) as "lockWaits",
     coalesce((select max(extract(epoch from clock_timestamp() - xact_start) * 1000)::float8 from pg_stat_activity
      where datname = current_database() and application_name <> 'switchback'
        and backend_type = 'client backend'), 0) as "longTransactionMs",
@@ -124,19 +127,19 @@ const READ = `
 const STATEMENTS = `
   select coalesce(sum(calls), 0)::float8 as calls, coalesce(sum(total_exec_time), 0)::float8 as ms
   from pg_stat_statements
-  where dbid = (select oid from pg_database where datname = current_database()) and query ~* $1`
+  where dbid = (select oid from pg_database where datname = current_database())
+    and ($1 = '' or query ~* $1)`
 
 const READ_TIMEOUT_MS = 3000
 
 function readTarget(target: Target, tables: readonly string[]): Promise<TargetReading> {
   return readOnly(target, READ_TIMEOUT_MS, async (on) => {
-    const [first = '', second = first] = tables
     const { rows } = await on.query<{
       lockWaits: number
       longTransactionMs: number
       replicationLagMs: number | null
       hasStatements: boolean
-    }>(READ, [quoteTable(first), quoteTable(second)])
+    }>(READ, [tables.map(quoteTable)])
     const [row] = rows
     if (row === undefined) throw new Error('the target gave no reading')
     const { hasStatements, replicationLagMs, ...rest } = row
@@ -151,6 +154,8 @@ function readTarget(target: Target, tables: readonly string[]): Promise<TargetRe
 async function readStatements(on: Connection, tables: readonly string[]) {
   // As words: a statement names a table with its schema or without, quoted or not.
   const names = tables.map((table) => (table.split('.').at(-1) ?? table).replace(/[^\w]/g, '.'))
-  const { rows } = await on.query<{ calls: number; ms: number }>(STATEMENTS, [`\\m(${names.join('|')})\\M`])
+  const { rows } = await on.query<{ calls: number; ms: number }>(STATEMENTS, [
+    names.length === 0 ? '' : `\\m(${names.join('|')})\\M`,
+  ])
   return rows[0]
 }

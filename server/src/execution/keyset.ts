@@ -27,9 +27,13 @@ export const keyText = (key: Key): string => key.join(KEY_SEPARATOR)
 const row = (parts: readonly string[]): string =>
   parts.length === 1 ? (parts[0] ?? '') : `(${parts.join(', ')})`
 
+/** Types whose values compare with each other; a bound may be a key of the other table, which has more of them. */
+const widest = (type: string): string =>
+  type === 'smallint' || type === 'integer' ? 'bigint' : type.startsWith('character varying') ? 'text' : type
+
 /** SQL of a key that is passed as an array of text. */
 const bound = (side: Side, param: number): string =>
-  row(side.types.map((type, i) => `(($${param}::text[])[${i + 1}])::${type}`))
+  row(side.types.map((type, i) => `(($${param}::text[])[${i + 1}])::${widest(type)}`))
 
 /** Conditions of the rows of `side` within a range whose bounds are the parameters given. */
 export function within(side: Side, params: { after?: number; upTo?: number }): string {
@@ -67,9 +71,13 @@ export const orderBy = (side: Side, direction = ''): string =>
 /** The key of the n-th row of a range, or undefined where it has fewer. No row is locked or waited for. */
 export async function keyAt(on: Sql, side: Side, range: Range, n: number): Promise<Key | undefined> {
   const { numbers, values } = rangeParams(range)
+  const parts = side.keys.map((_, i) => `k${i}`)
+  // Made to text outside: inside, every key that is passed over would be.
   const { rows } = await on.query<{ key: string[] }>(
-    `select ${keyArray(side.keys)} as key from ${side.table} where ${within(side, numbers)}
-     order by ${orderBy(side)} offset ${Math.max(0, Math.floor(n) - 1)} limit 1`,
+    `select ${keyArray(parts)} as key from (
+       select ${side.keys.map((key, i) => `${key} as k${i}`).join(', ')} from ${side.table}
+       where ${within(side, numbers)} order by ${orderBy(side)} offset ${Math.max(0, Math.floor(n) - 1)} limit 1
+     ) nth`,
     values,
   )
   return rows[0]?.key
@@ -98,6 +106,9 @@ export async function lastKey(on: Sql, side: Side): Promise<Key | undefined> {
   return rows[0]?.key
 }
 
+/** Larger tables are not counted. */
+export const EXACT_UP_TO = 5_000_000
+
 /** How many rows there are: counted, or the planner's estimate where counting would take long. */
 export async function countRows(on: Sql, side: Side): Promise<number> {
   const estimate = await on.query<{ rows: number }>(
@@ -105,7 +116,7 @@ export async function countRows(on: Sql, side: Side): Promise<number> {
     [side.table],
   )
   const guessed = estimate.rows[0]?.rows ?? -1
-  if (guessed > 5_000_000) return Math.round(guessed)
+  if (guessed > EXACT_UP_TO) return Math.round(guessed)
   const { rows } = await on.query<{ count: number }>(
     `select count(*) as count from ${side.table} where ${within(side, {})}`,
   )

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Difference } from './compare.ts'
 import type { Key } from './keyset.ts'
+import type { Slice } from './slices.ts'
 import type { Sql } from './target.ts'
 
 /** A range as it is kept: JSON knows no undefined. */
 export interface KeptRange {
+  /** Place in `slices`; the first where it is left out. */
+  readonly slice?: number
   readonly after?: Key
   readonly upTo?: Key
 }
@@ -12,11 +15,15 @@ export interface KeptRange {
 /** Where a verification stands; kept in the target, so that whoever takes it up goes on there. */
 export interface PassState {
   readonly pass: number
+  /** What is compared apart; everything together where it is left out. */
+  readonly slices?: readonly Slice[]
   /** Ranges of this pass that are still to be compared. The first pass begins with everything. */
   readonly ranges: readonly KeptRange[]
   /** Ranges of this pass in which something was, or is just being, repaired: the next pass looks there again. */
   readonly dirty: readonly KeptRange[]
   readonly chunks: number
+  /** About how many rows were compared. */
+  readonly rows?: number
   readonly repaired: number
   /** Differences that stood, and those that were left, in this pass. */
   readonly standing: number
@@ -29,15 +36,25 @@ export interface PassState {
   readonly faults: readonly { readonly key: string; readonly error: string }[]
 }
 
-export const EVERYTHING: PassState = {
-  ...{ pass: 1, ranges: [{}], dirty: [], chunks: 0, repaired: 0, standing: 0, left: 0, digest: '' },
+export const firstPass = (slices: readonly Slice[]): PassState => ({
+  slices,
+  ...{
+    pass: 1,
+    ranges: slices.map((_, slice) => ({ slice })),
+    dirty: [],
+    chunks: 0,
+    repaired: 0,
+    standing: 0,
+    left: 0,
+    digest: '',
+  },
   ...{ mismatches: [], faults: [] },
-}
+})
 
-export const addToDigest = (digest: string, { after, upTo }: KeptRange, found: number): string =>
+export const addToDigest = (digest: string, { slice, after, upTo }: KeptRange, found: number): string =>
   createHash('sha256')
     .update(digest)
-    .update(JSON.stringify([after ?? null, upTo ?? null, found]))
+    .update(JSON.stringify([slice ?? 0, after ?? null, upTo ?? null, found]))
     .digest('hex')
 
 /** What is verified; of another epoch, or by another mapping, what is kept says nothing. */

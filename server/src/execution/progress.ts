@@ -1,4 +1,4 @@
-import type { WorkerProgress, WorkProgress } from '../phases/phase-service.ts'
+import type { RangesProgress, WorkerProgress, WorkProgress } from '../phases/phase-service.ts'
 
 /** Progress of one piece of work; what is set is reported at once where it says something new, and in any
  *  case every 200 ms. */
@@ -8,6 +8,8 @@ export interface Progress {
   advance(rows: number): void
   /** Sets what is done in this stage, by all workers wherever they are. */
   reached(rows: number, workers: readonly WorkerProgress[]): void
+  /** Sets which ranges are done and which are worked on, where there are several. */
+  ranges(ranges: RangesProgress | undefined): void
   throttledBy(reason: string | undefined): void
   detail(detail: Readonly<Record<string, unknown>>): void
   end(): void
@@ -22,6 +24,7 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
   let detail: Readonly<Record<string, unknown>> | undefined
   let throttledBy: string | undefined
   let workers: readonly WorkerProgress[] = []
+  let ranges: RangesProgress | undefined
   // Rows and times of the last ten seconds or so: a rate since the beginning would hide a pause.
   let marks: { at: number; done: number }[] = []
 
@@ -43,6 +46,7 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
         : { etaMs: Math.round((left * 1000) / rate) }),
       ...(throttledBy === undefined ? {} : { throttledBy }),
       ...(workers.length === 0 ? {} : { workers }),
+      ...(ranges === undefined ? {} : { ranges }),
       ...(detail === undefined ? {} : { detail }),
     })
   }
@@ -56,6 +60,7 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
       total = rows
       throttledBy = undefined
       workers = []
+      ranges = undefined
       marks = []
       tell()
     },
@@ -65,6 +70,9 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
     reached: (rows, by) => {
       done = Math.max(done, rows)
       workers = by
+    },
+    ranges: (next) => {
+      ranges = next
     },
     throttledBy: (reason) => {
       const news = reason !== throttledBy

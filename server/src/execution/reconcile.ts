@@ -1,22 +1,24 @@
 import { createHash } from 'node:crypto'
-import { type Difference, differencesOf, differencesWithin, keyOfBoth, type Pair } from './compare.ts'
+import type { RangesProgress } from '../phases/phase-service.ts'
+import type { Difference } from './compare.ts'
+import type { Comparing } from './comparing.ts'
 import { isDataError, messageOf } from './execution-error.ts'
 import type { WorkOrder } from './execution-port.ts'
 import { watched } from './in-the-way.ts'
-import { type Key, keyText, type Side, sampleKeys, within } from './keyset.ts'
+import { type Key, keyText } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
 import {
   addToDigest,
   createPassRecord,
-  EVERYTHING,
+  firstPass,
   type KeptRange,
   type PassRecord,
   type PassState,
 } from './pass-record.ts'
 import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
-import { repairKeys } from './repair-keys.ts'
 import type { ReverseMapping } from './reverse-mapping.ts'
+import type { Slice } from './slices.ts'
 import { waitForOlderSnapshots } from './snapshots.ts'
 import type { Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
@@ -29,7 +31,7 @@ export interface Reconciled {
   readonly method: string
   /** Rows of the larger table, and of both at one moment. */
   readonly compared: number
-  readonly rows: { readonly old: number; readonly new: number }
+  readonly rows: { readonly old: number; readonly new?: number }
   readonly chunks: number
   readonly passes: number
   readonly repaired: number
@@ -50,9 +52,7 @@ interface Sample {
   readonly differing: number
 }
 
-const METHOD = 'merge join by chunks of keys, both tables in one snapshot each'
 const CHUNK = 10_000
-const SAMPLE = 1_000
 /** Keys repaired in one transaction: each is a lock in shared memory, and a writer that waits. */
 const BATCH = 100
 const MAX_PASSES = 5
@@ -72,35 +72,36 @@ const SAVE_EVERY_MS = 1_000
 export async function reconcile(
   deps: ReconcileDeps,
   order: WorkOrder,
-  pair: Pair,
+  way: Comparing,
   progress: Progress,
 ): Promise<Reconciled> {
-  const { mapping, leader } = pair
+  const { mapping, leader } = way
   const record = createPassRecord(deps.target, {
     ...{ migration: mapping.migration, leader, epoch: order.epoch },
     mapping: checksumOf(mapping.copy),
   })
   const kept = await record.read()
-  const sample = kept === undefined ? await firstLook(deps, order, pair, progress) : undefined
-  const estimated = await countBoth(deps, order, pair)
-  let state = kept ?? EVERYTHING
+  const sample = kept === undefined ? await firstLook(deps, order, way, progress) : undefined
+  const estimated = await countBoth(deps, order, way)
+  let state = kept ?? firstPass(await way.slices())
   for (;;) {
     const { pass } = state
     progress.stage(
       pass === 1 ? 'comparing' : `comparing, pass ${pass}`,
-      pass === 1 ? Math.max(estimated.old, estimated.new) : state.ranges.length * CHUNK,
+      pass === 1 ? Math.max(estimated.old, estimated.new ?? 0) : state.ranges.length * CHUNK,
     )
-    progress.advance(pass === 1 ? state.chunks * CHUNK : 0)
+    progress.advance(pass === 1 ? (state.rows ?? state.chunks * CHUNK) : 0)
+    progress.ranges(rangesOf(state))
     if (sample !== undefined) progress.detail({ sample })
-    state = await onePass({ deps, order, pair, progress, record }, state)
+    state = await onePass({ deps, order, way, progress, record }, state)
     const repairedNow = state.standing > state.left
     if (!repairedNow || pass === MAX_PASSES) {
-      const rows = await countBoth(deps, order, pair)
+      const rows = await countBoth(deps, order, way)
       await record.forget()
       return {
         ...{
-          method: METHOD,
-          compared: Math.max(rows.old, rows.new),
+          method: way.method(state.slices ?? []),
+          compared: Math.max(rows.old, rows.new ?? 0),
           rows,
           chunks: state.chunks,
           passes: pass,
@@ -124,36 +125,26 @@ export async function reconcile(
 async function firstLook(
   deps: ReconcileDeps,
   order: WorkOrder,
-  pair: Pair,
+  way: Comparing,
   progress: Progress,
 ): Promise<Sample> {
   progress.stage('first look')
-  const seed = Number.parseInt(checksumOf([pair.mapping.migration, order.epoch]).slice(0, 6), 16)
-  return persistently(deps, order.signal, () =>
-    deps.target.cancellable(order.signal, async (connection) => {
-      const keys = await sampleKeys(connection, pair.mapping[pair.leader], SAMPLE, seed)
-      const found = keys.length === 0 ? [] : await differencesOf(connection, pair, keys)
-      return { seed, keys: keys.length, differing: found.length }
-    }),
+  const seed = Number.parseInt(checksumOf([way.mapping.migration, order.epoch]).slice(0, 6), 16)
+  const found = await persistently(deps, order.signal, () =>
+    deps.target.cancellable(order.signal, (connection) => way.sample(connection, seed)),
   )
+  return { seed, ...found }
 }
 
-/** Rows of both at one moment: a single statement has a single snapshot. */
-const countBoth = (deps: ReconcileDeps, order: WorkOrder, { mapping }: Pair): Promise<Reconciled['rows']> =>
+const countBoth = (deps: ReconcileDeps, order: WorkOrder, way: Comparing): Promise<Reconciled['rows']> =>
   persistently(deps, order.signal, () =>
-    deps.target.cancellable(order.signal, async (connection) => {
-      const count = (side: Side) => `(select count(*) from ${side.table} where ${within(side, {})})`
-      const { rows } = await connection.query<{ old: number; new: number }>(
-        `select ${count(mapping.old)} as old, ${count(mapping.new)} as new`,
-      )
-      return { old: rows[0]?.old ?? 0, new: rows[0]?.new ?? 0 }
-    }),
+    deps.target.cancellable(order.signal, (connection) => way.count(connection)),
   )
 
 interface Run {
   readonly deps: ReconcileDeps
   readonly order: WorkOrder
-  readonly pair: Pair
+  readonly way: Comparing
   readonly progress: Progress
   readonly record: PassRecord
 }
@@ -163,8 +154,25 @@ interface Settled {
   readonly left: { key: string; error: string }[]
 }
 
+const WHOLE: Slice = { name: '', rows: 0 }
+
+const sliceOf = ({ slices }: PassState, { slice = 0 }: KeptRange): Slice => slices?.[slice] ?? WHOLE
+
+/** How far the pass is, slice by slice; nothing where there is but one. */
+function rangesOf({ slices = [], ranges }: PassState): RangesProgress | undefined {
+  if (slices.length < 2) return undefined
+  const open = new Set(ranges.map(({ slice = 0 }) => slice))
+  const [next] = ranges
+  const now = next === undefined ? undefined : slices[next.slice ?? 0]
+  return {
+    all: slices.length,
+    done: slices.length - open.size,
+    active: now === undefined ? [] : [{ name: now.name, total: now.rows }],
+  }
+}
+
 async function onePass(run: Run, from: PassState): Promise<PassState> {
-  const { deps, order, pair, progress, record } = run
+  const { deps, order, way, progress, record } = run
   const { target, clock } = deps
   let state = from
   let saved = clock()
@@ -172,23 +180,20 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
     const [first, ...rest] = state.ranges
     if (first === undefined) return state
     await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
-    const range = await persistently(deps, order.signal, () =>
-      target.cancellable(order.signal, async (connection) => {
-        // What a pass looks at again is a chunk already; the rest is cut into chunks on the way.
-        const upTo = first.upTo ?? (await keyOfBoth(connection, pair.mapping, first.after, CHUNK))
-        const bounds = { after: first.after, upTo }
-        return { ...bounds, found: await differencesWithin(connection, pair, bounds) }
-      }),
+    const slice = sliceOf(state, first)
+    // What a pass looks at again is a chunk already; the rest is cut into chunks on the way.
+    const range = { after: first.after, upTo: first.upTo }
+    const { found, upTo, rows } = await persistently(deps, order.signal, () =>
+      target.cancellable(order.signal, (connection) => way.compare(connection, slice, range)),
     )
-    const { found, ...bounds } = range
-    const chunk = { ...(bounds.after && { after: bounds.after }), ...(bounds.upTo && { upTo: bounds.upTo }) }
+    const chunk = { ...first, ...(upTo === undefined ? {} : { upTo }) }
     const settled: Settled = { standing: [], left: [] }
     if (found.length > 0) {
       // Written down first: after a crash in the middle of the repair the next pass still looks here again.
       await record.write({ ...state, dirty: [...state.dirty, chunk], standing: state.standing + 1 })
       const keys = found.map(({ key }) => key)
       for (let i = 0; i < keys.length; i += BATCH) {
-        await settle(deps, order, pair, progress, keys.slice(i, i + BATCH), settled)
+        await settle(deps, order, way, progress, keys.slice(i, i + BATCH), settled)
         progress.detail({
           standing: state.standing + settled.standing.length,
           left: state.left + settled.left.length,
@@ -196,8 +201,16 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
       }
     }
     const ended = chunk.upTo === undefined || first.upTo !== undefined
-    state = after(state, chunk, ended ? rest : [{ after: bounds.upTo as Key }, ...rest], settled)
-    progress.advance(CHUNK)
+    state = after(
+      state,
+      chunk,
+      ended
+        ? rest
+        : [{ ...(first.slice === undefined ? {} : { slice: first.slice }), after: upTo as Key }, ...rest],
+      { ...settled, rows },
+    )
+    progress.advance(rows)
+    progress.ranges(rangesOf(state))
     if (found.length > 0 || clock() - saved > SAVE_EVERY_MS) {
       await record.write(state)
       saved = clock()
@@ -209,15 +222,17 @@ function after(
   state: PassState,
   chunk: KeptRange,
   ranges: readonly KeptRange[],
-  { standing, left }: Settled,
+  { standing, left, rows }: Settled & { readonly rows: number },
 ): PassState {
   const mismatches = standing.map(({ key, ...difference }) => ({ key: keyText(key), ...difference }))
   const faults = left.filter(({ key }) => !state.faults.some((fault) => fault.key === key))
   return {
+    ...(state.slices === undefined ? {} : { slices: state.slices }),
     pass: state.pass,
     ranges,
     dirty: standing.length === 0 ? state.dirty : [...state.dirty, chunk],
     chunks: state.chunks + 1,
+    rows: (state.rows ?? 0) + rows,
     repaired: state.repaired + standing.length - left.length,
     standing: state.standing + standing.length,
     left: state.left + left.length,
@@ -230,7 +245,7 @@ function after(
 async function settle(
   deps: ReconcileDeps,
   order: WorkOrder,
-  pair: Pair,
+  way: Comparing,
   progress: Progress,
   keys: readonly Key[],
   result: Settled,
@@ -243,14 +258,12 @@ async function settle(
           deps.target,
           connection.pid,
           (reason) => progress.throttledBy(reason),
-          () => repairKeys(connection, pair, keys),
+          () => way.repair(connection, keys),
         )
       }),
     )
     result.standing.push(...done.standing)
-    result.left.push(
-      ...done.left.map(({ key, kind }) => ({ key: keyText(key), error: reasonOf(pair, kind) })),
-    )
+    result.left.push(...done.left.map(({ key, kind }) => ({ key: keyText(key), error: reasonOf(way, kind) })))
   } catch (error) {
     if (!isDataError(error)) throw error
     const [only] = keys
@@ -260,7 +273,7 @@ async function settle(
       return
     }
     // One row at fault must not keep the others from being repaired.
-    for (const key of keys) await settle(deps, order, pair, progress, [key], result)
+    for (const key of keys) await settle(deps, order, way, progress, [key], result)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { CopyMapping } from '@switchback/migrations-registry'
 import { quoteIdent } from '../db/db.ts'
 import { archivedColumns, readBack } from './archive.ts'
 import type { ArchiveStore } from './archive-store.ts'
@@ -134,7 +135,7 @@ function mergeSql({ definition: { copy } }: WorkOrder, table: ArchivedTable): st
   const usable =
     plain.length > 0 && plain.every(([, expression]) => table.columns.some(({ name }) => name === expression))
   const kept =
-    usable && copy !== undefined && copy.where === undefined
+    usable && copy !== undefined && copy.where === undefined && isHere(copy)
       ? `exists (select from ${copy.to.split('.').map(quoteIdent).join('.')} n where ${plain
           .map(([name, expression]) => `n.${quoteIdent(name)} = a.${quoteIdent(expression)}`)
           .join(' and ')})`
@@ -143,6 +144,9 @@ function mergeSql({ definition: { copy } }: WorkOrder, table: ArchivedTable): st
     select ${columns.map((name) => `a.${name}`).join(', ')} from switchback_restore a
     where ${batch} and not ${already} and ${kept}`
 }
+
+/** Whether new is a table of this database, too. */
+const isHere = ({ toTarget, step }: CopyMapping): boolean => toTarget === undefined && step === undefined
 
 const isFrom = (from: string, { schema, name }: ArchivedTable): boolean =>
   from.toLowerCase() === name || from.toLowerCase() === `${schema}.${name}`

@@ -1,72 +1,133 @@
-import { sweepChunk } from './copy-chunk.ts'
-import { isTransient, throwIfStopped } from './execution-error.ts'
+import { hasStray, sweepChunk } from './copy-chunk.ts'
 import type { WorkOrder } from './execution-port.ts'
 import { watched } from './in-the-way.ts'
-import { countRows, type Key, keyAt } from './keyset.ts'
+import { type Key, keyAt, type Range } from './keyset.ts'
 import type { Mapping } from './mapping.ts'
-import { backoff, pause } from './pause.ts'
+import { type Patience, persistently } from './persistently.ts'
 import type { Progress } from './progress.ts'
-import type { Target } from './target.ts'
+import { hashedSlices, JOIN_BY_HASH, type Sides, sidesOf } from './slices.ts'
+import type { Connection, Target } from './target.ts'
 import { whileHeldBack } from './throttle.ts'
+import { together } from './together.ts'
 
-export interface SweepDeps {
+export interface SweepDeps extends Patience {
   readonly target: Target
-  readonly clock: () => number
-  readonly random: () => number
-  readonly patienceMs: number
+  readonly workers: number
 }
 
+/** Rows of old that are looked at in one statement. */
+const PIECE = 50_000
+/** Rows of new that are removed in one transaction, at most. */
 const CHUNK = 20_000
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
 const LOCK_TIMEOUT_MS = 700
 
+/** Keys of both tables that are looked at in one statement: a range of them, or a slice. */
+interface Piece {
+  readonly range: Range
+  readonly rows: number
+  /** Of a slice, where no index gives the order of the keys: it is read whole and joined by hash. */
+  readonly sides?: Sides
+}
+
 /**
- * Removes from new what old does not have, chunk by chunk; returns how many rows went. To be called when
- * every snapshot older than the end of the copy is gone. Removing twice does no harm: it begins anew after
- * a crash.
+ * Removes from new what old does not have, piece by piece; returns how many rows went. To be called when
+ * every snapshot older than the end of the copy is gone: from then on whoever deletes sees both rows, so that no
+ * row is left behind any more, and what one snapshot finds nothing of stays so. A piece is therefore only looked
+ * at, and swept where something was found. Removing twice does no harm: it begins anew after a crash.
  */
 export async function sweep(
   deps: SweepDeps,
   order: WorkOrder,
   mapping: Mapping,
   progress: Progress,
+  total: number,
 ): Promise<number> {
-  progress.stage('sweeping', await countRows(deps.target, mapping.new))
-  let after: Key | undefined
+  progress.stage('sweeping', total)
+  const next = await piecesOf(deps, order, mapping)
   let swept = 0
-  let failures = 0
-  let failingSince: number | undefined
-  for (;;) {
-    await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
-    try {
-      const ended = await deps.target.cancellable(order.signal, async (connection) => {
-        await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
-        await connection.query(`set default_transaction_isolation = 'repeatable read'`)
-        for (;;) {
-          await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
-          const upTo = await keyAt(connection, mapping.new, { after, upTo: undefined }, CHUNK)
-          swept += await watched(
+  await together(order.signal, deps.workers, async (signal) => {
+    for (let coming = next(); ; ) {
+      const piece = await coming
+      if (piece === undefined) return
+      // The next one is looked up meanwhile; whoever asks for it hears of a failure.
+      coming = next()
+      coming.catch(() => undefined)
+      await whileHeldBack(order.heldBackBy, signal, (reason) => progress.throttledBy(reason))
+      await persistently(deps, signal, () =>
+        deps.target.cancellable(signal, async (connection) => {
+          await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
+          await connection.query(`set default_transaction_isolation = 'repeatable read'`)
+          if (piece.sides !== undefined) await connection.query(JOIN_BY_HASH)
+          await watched(
             deps.target,
             connection.pid,
             (reason) => progress.throttledBy(reason),
-            () => sweepChunk(connection, mapping, { after, upTo }),
+            () =>
+              sweepPiece(connection, mapping, piece, (rows) => {
+                swept += rows
+              }),
           )
-          failures = 0
-          failingSince = undefined
-          progress.advance(CHUNK)
-          if (upTo === undefined) return true
-          after = upTo
-        }
-      })
-      if (ended) return swept
-    } catch (error) {
-      throwIfStopped(order.signal)
-      // A serialization failure says that a row was written while we looked: it is looked at again.
-      if (!isTransient(error)) throw error
-      failures += 1
-      failingSince ??= deps.clock()
-      if (deps.clock() - failingSince > deps.patienceMs) throw error
-      await pause(backoff(failures, deps.random, 10, 1_000), order.signal)
+        }),
+      )
+      progress.advance(piece.rows)
     }
+  })
+  return swept
+}
+
+/** Hands out what covers both tables; undefined where all has been handed out. */
+async function piecesOf(
+  deps: SweepDeps,
+  order: WorkOrder,
+  mapping: Mapping,
+): Promise<() => Promise<Piece | undefined>> {
+  const slices = await hashedSlices(deps.target, mapping)
+  if (slices === undefined) return createRanges(deps, order, mapping)
+  const sides = await sidesOf(deps.target, mapping)
+  const everything = { after: undefined, upTo: undefined }
+  const pieces = slices.map((slice) => ({ range: everything, rows: slice.rows, sides: sides(slice) }))
+  return async () => pieces.shift()
+}
+
+/** Ranges of keys, one after the other, the last one without an end. */
+function createRanges(deps: SweepDeps, order: WorkOrder, { old }: Mapping): () => Promise<Piece | undefined> {
+  let after: Key | undefined
+  let ended = false
+  let turn: Promise<unknown> = Promise.resolve()
+  const look = async (): Promise<Piece | undefined> => {
+    if (ended) return undefined
+    const rest = { after, upTo: undefined }
+    const upTo = await persistently(deps, order.signal, () => keyAt(deps.target, old, rest, PIECE))
+    const range = { after, upTo }
+    ended = upTo === undefined
+    after = upTo
+    return { range, rows: PIECE }
+  }
+  return () => {
+    const mine = turn.then(look)
+    turn = mine.catch(() => undefined)
+    return mine
+  }
+}
+
+/** A serialization failure says that a row was written while we looked: the piece is looked at again. */
+async function sweepPiece(
+  connection: Connection,
+  mapping: Mapping,
+  { range, sides }: Piece,
+  removed: (rows: number) => void,
+): Promise<void> {
+  // A slice is read whole, so that looking first would read it twice.
+  if (sides !== undefined) {
+    removed(await sweepChunk(connection, mapping, range, sides))
+    return
+  }
+  if (!(await hasStray(connection, mapping, range))) return
+  for (let { after } = range; ; ) {
+    const upTo = (await keyAt(connection, mapping.new, { after, upTo: range.upTo }, CHUNK)) ?? range.upTo
+    removed(await sweepChunk(connection, mapping, { after, upTo }))
+    if (upTo === range.upTo) return
+    after = upTo
   }
 }

@@ -1,4 +1,5 @@
 import type { Pair } from './compare.ts'
+import { comparingTables } from './comparing.ts'
 import type { WorkOrder, WorkOutcome } from './execution-port.ts'
 import { describeMapping } from './mapping.ts'
 import { createProgress } from './progress.ts'
@@ -12,7 +13,12 @@ async function run(deps: ReconcileDeps, order: WorkOrder, leader: Pair['leader']
     leader === 'old' ? { mapping, leader } : { mapping, leader, reverse: await reverseMapping(mapping) }
   const progress = createProgress(order.report, deps.clock)
   try {
-    const { divergences, differing, ...detail } = await reconcile(deps, order, pair, progress)
+    const { divergences, differing, ...detail } = await reconcile(
+      deps,
+      order,
+      await comparingTables(deps.target, pair),
+      progress,
+    )
     return {
       divergences,
       compared: { rows: detail.compared, differing, left: divergences },

@@ -15,31 +15,34 @@ import { type ScreenRoutesDeps, screenRoutes } from '../overview/screen-routes.t
 import { type PollingRoutesDeps, pollingRoutes } from '../polling/polling-routes.ts'
 import type { ReviewRoutesDeps } from '../review/review-routes.ts'
 import { reviewRoutes } from '../review/review-routes.ts'
+import { type PeopleRoutesDeps, peopleRoutes } from '../sign-on/people-routes.ts'
 import { sourceRoutes } from '../sources/source-routes.ts'
 import type { Sources } from '../sources/sources.ts'
 import { tokenRoutes } from '../tokens/token-routes.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import { type TripwireRoutesDeps, tripwireRoutes } from '../tripwires/tripwire-routes.ts'
 import { commandRoutes } from './command-routes.ts'
+import { type CopyRoutesDeps, copyRoutes } from './copy-routes.ts'
 import { type DriftRoutesDeps, driftRoutes } from './drift-routes.ts'
-import { type FailedRowRoutesDeps, failedRowRoutes } from './failed-row-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import type { MigrationRoutesDeps } from './migration-routes.ts'
 import { migrationRoutes } from './migration-routes.ts'
-import { registerRoute } from './register-route.ts'
+import { type RegisterRouteDeps, registerRoute } from './register-route.ts'
 import type { Route } from './route.ts'
 
 export interface ApiDeps
   extends DriftRoutesDeps,
     MigrationRoutesDeps,
     AlertRoutesDeps,
-    FailedRowRoutesDeps,
+    CopyRoutesDeps,
     FlagRoutesDeps,
     ChannelRoutesDeps,
     ReviewRoutesDeps,
     PollingRoutesDeps,
     TripwireRoutesDeps,
-    ScreenRoutesDeps {
+    ScreenRoutesDeps,
+    PeopleRoutesDeps,
+    Pick<RegisterRouteDeps, 'stepMissing'> {
   readonly fleet: Omit<Fleet, 'onProgress' | 'stop'>
   readonly incidents: Incidents
   readonly audit: Audit
@@ -52,7 +55,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...migrationRoutes(deps),
   ...screenRoutes(deps),
   ...tripwireRoutes(deps),
-  ...failedRowRoutes(deps),
+  ...copyRoutes(deps),
   registerRoute(deps),
   ...commandRoutes(deps),
   ...driftRoutes(deps),
@@ -65,6 +68,7 @@ export const apiRoutes = (deps: ApiDeps): readonly Route[] => [
   ...incidentRoutes(deps),
   ...auditRoutes(deps),
   ...tokenRoutes(deps),
+  ...peopleRoutes(deps),
   ...channelRoutes(deps),
   ...reviewRoutes(deps),
   ...pollingRoutes(deps),

@@ -1,37 +1,43 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../db/clock.ts'
 import type { Permission } from '../tokens/permissions.ts'
 import { may, rolesThatMay } from '../tokens/permissions.ts'
 import type { Principal, Tokens } from '../tokens/tokens.ts'
 import { inScope } from '../tokens/tokens.ts'
+import { createAddressLimit } from './address-limit.ts'
 import { HttpProblem } from './problem.ts'
 
-export type Authenticate = (headers: IncomingHttpHeaders, address: string) => Promise<Principal>
+/** What is looked at of a request to find out who asks. */
+export type Asking = Pick<IncomingMessage, 'headers' | 'method'>
 
-const WINDOW_MS = 60_000
+export type Authenticate = (request: Asking, address: string) => Promise<Principal>
+
+/** How people are known who signed in at a provider; their browser sends a cookie with every request. */
+export interface SessionDoor {
+  /** Text of the session that a request carries. */
+  textOf(headers: IncomingHttpHeaders): string | undefined
+  authenticate(text: string): Promise<Principal | undefined>
+  /** Why this request may not have been meant by the person; undefined where it was. */
+  whyForged(request: Asking): string | undefined
+}
+
 const FAILURES_ALLOWED = 30
-const ADDRESSES_KEPT = 10_000
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="switchback"' }
 
 /**
  * Finds out who asks. Failures are counted per address, and many are told to wait; a good token passes even
  * then, or a stranger behind the same proxy could keep alerts from reverting.
  */
-export function createAuthenticate(tokens: Pick<Tokens, 'authenticate'>, clock: Clock): Authenticate {
-  const failures = new Map<string, { count: number; until: number }>()
+export function createAuthenticate(
+  tokens: Pick<Tokens, 'authenticate'>,
+  clock: Clock,
+  sessions?: SessionDoor,
+): Authenticate {
+  const limit = createAddressLimit(FAILURES_ALLOWED, clock)
 
   function fail(address: string, detail: string): never {
-    const now = clock()
-    const known = failures.get(address)
-    const entry = known === undefined || known.until <= now ? { count: 0, until: now + WINDOW_MS } : known
-    entry.count += 1
-    // Put last, so that the first of the map is the one that failed longest ago.
-    failures.delete(address)
-    failures.set(address, entry)
-    const oldest = failures.keys().next().value
-    if (failures.size > ADDRESSES_KEPT && oldest !== undefined) failures.delete(oldest)
-    if (entry.count > FAILURES_ALLOWED) {
-      const seconds = Math.ceil((entry.until - now) / 1000)
+    const seconds = limit.count(address)
+    if (seconds !== undefined) {
       throw new HttpProblem('too-many-failures', `Too many bad tokens came from ${address}.`, {
         action: `Wait ${seconds} s, or come with a good token.`,
         headers: { 'Retry-After': String(seconds) },
@@ -43,11 +49,22 @@ export function createAuthenticate(tokens: Pick<Tokens, 'authenticate'>, clock: 
     })
   }
 
-  return async (headers, address) => {
-    const text = tokenOf(headers)
-    if (text === undefined) return fail(address, 'The request carries no token.')
-    const principal = await tokens.authenticate(text)
-    return principal ?? fail(address, 'The token is unknown, expired or revoked.')
+  return async (request, address) => {
+    const text = tokenOf(request.headers)
+    if (text !== undefined) {
+      const principal = await tokens.authenticate(text)
+      return principal ?? fail(address, 'The token is unknown, expired or revoked.')
+    }
+    const session = sessions?.textOf(request.headers)
+    if (sessions === undefined || session === undefined) return fail(address, 'The request carries no token.')
+    const forged = sessions.whyForged(request)
+    if (forged !== undefined) {
+      throw new HttpProblem('forbidden', forged, {
+        action: 'Use the console, or send a token instead of a cookie.',
+      })
+    }
+    const principal = await sessions.authenticate(session)
+    return principal ?? fail(address, 'The session is over.')
   }
 }
 
@@ -67,7 +84,10 @@ export function authorize(principal: Principal, permission: Permission): void {
     'forbidden',
     `The role ${principal.role} may not do this; it takes one of: ${roles}.`,
     {
-      action: 'Use a token of such a role.',
+      action:
+        principal.session === undefined
+          ? 'Use a token of such a role.'
+          : 'Ask whoever looks after your groups at the provider.',
     },
   )
 }
@@ -87,3 +107,12 @@ export function authorizeUnscoped(principal: Principal): void {
     action: 'Use a token without a scope.',
   })
 }
+
+/** Whoever asks, as the changes they make are written down. */
+export const actorOf = ({
+  name,
+  person,
+}: Principal): { readonly name: string; readonly person?: string } => ({
+  name,
+  ...(person === undefined ? {} : { person }),
+})

@@ -9,7 +9,7 @@ import {
 import { z } from 'zod'
 import type { Command, PhaseService } from '../phases/phase-service.ts'
 import type { Permission } from '../tokens/permissions.ts'
-import { authorize } from './authenticate.ts'
+import { actorOf, authorize } from './authenticate.ts'
 import { migrationView } from './migration-view.ts'
 import { HttpProblem } from './problem.ts'
 import { changedOrThrow } from './refusal.ts'
@@ -61,7 +61,7 @@ export function commandRoutes({
             })
           }
         }
-        const result = await phases.command(id, order, { name: principal.name })
+        const result = await phases.command(id, order, actorOf(principal))
         return { body: migrationView(changedOrThrow(result)) }
       },
     })

@@ -7,9 +7,10 @@ import { serveConsole } from '../console/serve-console.ts'
 import type { Clock, NewId } from '../db/clock.ts'
 import type { Health } from '../health/health.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import { type MountSignOnDeps, mountSignOn } from '../sign-on/mount-sign-on.ts'
 import { type HooksDeps, mountHooks } from '../sources/mount-hooks.ts'
 import type { Tokens } from '../tokens/tokens.ts'
-import { createAuthenticate } from './authenticate.ts'
+import { createAuthenticate, type SessionDoor } from './authenticate.ts'
 import { errorHandler } from './error-handler.ts'
 import { mountRoutes, notAllowed } from './mount-routes.ts'
 import { openApiDocument } from './openapi.ts'
@@ -19,6 +20,8 @@ import type { Route } from './route.ts'
 export interface AppDeps {
   readonly routes: readonly Route[]
   readonly tokens: Pick<Tokens, 'authenticate'>
+  /** How people sign in who have no token; undefined where they do not. */
+  readonly signOn?: { readonly door: SessionDoor; readonly visits: MountSignOnDeps }
   readonly health: Health
   /** Where alerting systems deliver. */
   readonly hooks: Omit<HooksDeps, 'log' | 'clock' | 'newId'>
@@ -69,7 +72,8 @@ export function createApp(deps: AppDeps): Express {
     app.all(path, notAllowed(['GET']))
   }
   mountHooks(app, { ...deps.hooks, log, clock: deps.clock, newId: deps.newId })
-  mountRoutes(app, routes, createAuthenticate(tokens, deps.clock))
+  mountSignOn(app, deps.signOn?.visits)
+  mountRoutes(app, routes, createAuthenticate(tokens, deps.clock, deps.signOn?.door))
   app.use(serveConsole())
   app.use((request) => {
     throw new HttpProblem('not-found', `There is nothing at ${request.path}.`, {

@@ -41,7 +41,9 @@ async function answer(
 ): Promise<void> {
   // For the metrics: the pattern and not the address, which would make a series for each id.
   response.locals.route = route.path
-  const principal = await authenticate(request.headers, request.socket.remoteAddress ?? 'unknown')
+  const principal = await authenticate(request, request.socket.remoteAddress ?? 'unknown')
+  // What a cookie has opened is kept by nobody on the way.
+  if (principal.session !== undefined) response.set('Cache-Control', 'no-store')
   authorize(principal, route.permission)
   const scoped = route.scopedBy === undefined ? undefined : request.params[route.scopedBy]
   if (typeof scoped === 'string') authorizeScope(principal, scoped)

@@ -1,8 +1,8 @@
-import { parseDefinition } from '@switchback/migrations-registry'
+import { type MigrationDefinition, parseDefinition } from '@switchback/migrations-registry'
 import { z } from 'zod'
 import type { Flags } from '../flags/flags.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
-import { authorizeScope } from './authenticate.ts'
+import { actorOf, authorizeScope } from './authenticate.ts'
 import { migrationView } from './migration-view.ts'
 import { HttpProblem } from './problem.ts'
 import { changedOrThrow } from './refusal.ts'
@@ -22,10 +22,12 @@ const registrationSchema = z
 export interface RegisterRouteDeps {
   readonly phases: Pick<PhaseService, 'get' | 'register'>
   readonly flags: Pick<Flags, 'get'>
+  /** Why this server cannot run the code that a definition names, and what to do; undefined where it can. */
+  readonly stepMissing: (definition: MigrationDefinition) => Promise<string | undefined>
 }
 
 /** Registers a migration from the texts of its folder. */
-export const registerRoute = ({ phases, flags }: RegisterRouteDeps): Route =>
+export const registerRoute = ({ phases, flags, stepMissing }: RegisterRouteDeps): Route =>
   route({
     method: 'post',
     path: '/v1/migrations',
@@ -55,13 +57,20 @@ export const registerRoute = ({ phases, flags }: RegisterRouteDeps): Route =>
           action: 'Choose another alias, or remove the flag.',
         })
       }
+      const missing = await stepMissing(definition)
+      if (missing !== undefined) {
+        throw new HttpProblem('step-not-here', `This server does not have the code: ${missing}.`, {
+          action:
+            'Code is never taken over this API. Deploy the folder with the server, then register again.',
+        })
+      }
       const { expand, rollback, contract } = body.sql
       const sql = {
         expand,
         ...(rollback === undefined ? {} : { rollback }),
         ...(contract === undefined ? {} : { contract }),
       }
-      const result = await phases.register({ definition, sql, source: body.yaml }, { name: principal.name })
+      const result = await phases.register({ definition, sql, source: body.yaml }, actorOf(principal))
       return { body: migrationView(changedOrThrow(result)) }
     },
   })

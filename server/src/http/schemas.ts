@@ -92,6 +92,16 @@ export const workSchema = z
           }),
         )
         .optional(),
+      ranges: z
+        .object({
+          all: z.int(),
+          done: z.int(),
+          active: z.array(
+            z.object({ name: z.string(), rows: z.number().optional(), total: z.number().optional() }),
+          ),
+        })
+        .optional()
+        .describe('Where work that goes by ranges of values, or by several tables, stands'),
       detail: z.record(z.string(), z.unknown()).optional(),
     }),
     result: z.record(z.string(), z.unknown()).optional(),
@@ -167,7 +177,13 @@ const stateSchema = z
       .optional(),
     complete: z.object({ old: z.boolean(), new: z.boolean() }),
     pending: z.object({ to: z.enum(PHASES), reason: z.string(), by: z.string(), since: time }).optional(),
-    approvals: z.array(z.object({ by: z.string(), at: time })),
+    approvals: z.array(
+      z.object({
+        by: z.string(),
+        person: z.string().optional().describe('Who that is, where it is known'),
+        at: time,
+      }),
+    ),
     minimum: z.int().describe('Epochs below this can write no more'),
     run: z.object({ epoch: z.int(), at: time }),
   })

@@ -13,12 +13,20 @@ export const sessionRoutes = (): readonly Route[] => [
     path: '/v1/me',
     tag: 'tokens',
     permission: 'evaluate',
-    summary: 'Who the token stands for, and what it may do',
+    summary: 'Who the token or the session stands for, and what it may do',
     response: z
       .object({
         name: z.string(),
         role: z.enum(ROLES),
         migrations: z.array(z.string()).optional().describe('Only these; all where not given'),
+        person: z.string().optional().describe('The human being behind it, where that is known'),
+        session: z
+          .object({
+            provider: z.string().describe('Where the person signed in'),
+            expiresAt: z.number().describe('Unix milliseconds'),
+          })
+          .optional()
+          .describe('Set where a person is signed in, rather than a token sent'),
         permissions: z.record(
           z.enum(PERMISSIONS),
           z.array(z.enum(ROLES)).describe('Roles that may do this, the own one among them or not'),
@@ -26,11 +34,22 @@ export const sessionRoutes = (): readonly Route[] => [
       })
       .meta({ id: 'Me' }),
     handle: async (_input, { principal }) => {
-      const { name, role, migrations } = principal
+      const { name, role, migrations, person, session } = principal
       const permissions = Object.fromEntries(
         PERMISSIONS.map((permission) => [permission, rolesThatMay(permission)]),
       ) as Record<(typeof PERMISSIONS)[number], ReturnType<typeof rolesThatMay>>
-      return { body: { name, role, permissions, ...(migrations === undefined ? {} : { migrations }) } }
+      return {
+        body: {
+          name,
+          role,
+          permissions,
+          ...(migrations === undefined ? {} : { migrations }),
+          ...(person === undefined ? {} : { person }),
+          ...(session === undefined
+            ? {}
+            : { session: { provider: session.provider, expiresAt: session.expiresAt } }),
+        },
+      }
     },
   }),
   route({

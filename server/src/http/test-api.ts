@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Registration } from '@switchback/migrations-registry'
+import type { MigrationDefinition, Registration } from '@switchback/migrations-registry'
 import { PROTOCOL, parseDefinition } from '@switchback/migrations-registry'
 import type { Express } from 'express'
 import { pino } from 'pino'
@@ -8,6 +8,8 @@ import { createAlertInbox } from '../alerts/alert-inbox.ts'
 import { createReplay } from '../alerts/dead-letters.ts'
 import { createAudit } from '../audit/audit.ts'
 import { composeNotices } from '../compose/compose-notices.ts'
+import { composeSignOn } from '../compose/compose-sign-on.ts'
+import type { SignOnSettings } from '../config/sign-on-settings.ts'
 import type { Db } from '../db/db.ts'
 import { worksOf } from '../engine/works-store.ts'
 import { createFlags } from '../flags/flags.ts'
@@ -39,8 +41,9 @@ import { countLive } from '../tripwires/live-instances.ts'
 import { createMonitor, type Monitor } from '../tripwires/monitor.ts'
 import { createRespond } from '../tripwires/respond.ts'
 import { apiRoutes } from './api-routes.ts'
+import type { CopyRoutesDeps } from './copy-routes.ts'
 import { createApp } from './create-app.ts'
-import type { FailedRowRoutesDeps } from './failed-row-routes.ts'
+import type { DriftRoutesDeps } from './drift-routes.ts'
 
 /** A whole server side of the API on a store, for tests; as main wires it, without target and sockets. */
 export interface TestApi {
@@ -77,9 +80,15 @@ export interface TestApiOptions {
   /** What stands for SNS. */
   readonly askSns?: AskSns
   readonly secretKey?: string
+  /** How people sign in who have no token. */
+  readonly signOn?: SignOnSettings
   /** Rows that a backfill left out. */
-  readonly failedRows?: FailedRowRoutesDeps['failedRows']
+  readonly failedRows?: CopyRoutesDeps['failedRows']
+  readonly stepMissing?: (definition: MigrationDefinition) => Promise<string | undefined>
+  readonly copiedRanges?: CopyRoutesDeps['copiedRanges']
   readonly onDead?: (alert: string) => void
+  /** The database work of targets. */
+  readonly schemaOf?: DriftRoutesDeps['schemaOf']
 }
 
 export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
@@ -122,6 +131,10 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
   const tokens = createTokens({ db, clock, newId, randomBytes })
   const askSns = options.askSns ?? (() => Promise.reject(new Error('there is no SNS here')))
   const box = createSecretBox(Buffer.from(options.secretKey ?? 'a key for tests only'))
+  const signOn =
+    options.signOn === undefined
+      ? undefined
+      : composeSignOn({ db, clock, newId, box, settings: options.signOn, announce, log })
   const notices = composeNotices({
     db,
     clock,
@@ -163,7 +176,9 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     incidents,
     works: (migration) => worksOf(db, migration),
     failedRows: options.failedRows ?? (async () => []),
-    schemaOf: () => ({ schema: async () => [], acceptSchema: async () => undefined }),
+    schemaOf: options.schemaOf ?? (() => ({ schema: async () => [], acceptSchema: async () => undefined })),
+    stepMissing: options.stepMissing ?? (async () => undefined),
+    copiedRanges: options.copiedRanges ?? (async () => []),
     flags: createFlags({ db, clock, announce }),
     snapshots: createSnapshots({ db }),
     inbox,
@@ -175,10 +190,14 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     tokens,
     waitingRoom,
     telemetry: metrics.telemetry,
+    ...(signOn === undefined ? {} : { people: signOn.people }),
   })
   const health = createHealth({ checks: storeChecks(db), clock, timeoutMs: 10_000 })
   const hooks = { db, sources, inbox, askSns }
-  const app = createApp({ routes, tokens, health, hooks, metrics, log, clock, newId })
+  const app = createApp({
+    ...{ routes, tokens, health, hooks, metrics, log, clock, newId },
+    ...(signOn === undefined ? {} : { signOn }),
+  })
   const actor = { name: 'test' }
 
   async function registered(id: string, more?: string): Promise<void> {
@@ -206,7 +225,8 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     passTime: (ms) => {
       offset += ms
     },
-    token: async (role, more) => (await tokens.create({ name: `a ${role}`, role, ...more }, 'test')).text,
+    token: async (role, more) =>
+      (await tokens.create({ name: `a ${role}`, role, ...more }, { name: 'test' })).text,
     registered,
     ramped: async (id, more) => {
       await registered(id, more)

@@ -23,6 +23,10 @@ export function communicationsOf(incident: Incident): Communications {
     const waits = `${migration} could not be switched back by itself from ${from.phase}; somebody is deciding about it.`
     return { investigating, identified, reverted: waits, resolved: resolvedText(incident) }
   }
+  if (to.epoch === from.epoch) {
+    const begun = `${migration} is on its way back from ${from.phase} since ${clock(openedAt)}; nobody has been switched. Cause: ${cause.reason}`
+    return { investigating, identified, reverted: begun, resolved: resolvedText(incident) }
+  }
   const took = incident.lastAckAt === undefined ? undefined : Math.max(0, incident.lastAckAt - began)
   const spread =
     took === undefined

@@ -1,5 +1,5 @@
 import type { InstanceFacts, TripwireVerdict } from '@switchback/migrations-registry'
-import { isLive } from '@switchback/migrations-registry'
+import { isLive, sentence } from '@switchback/migrations-registry'
 import { recordChange } from '../changes/record-change.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db, Queryable } from '../db/db.ts'
@@ -126,7 +126,7 @@ export function createIncidents({ db, clock, fleet }: IncidentsDeps): Incidents 
       const moved = to.epoch > from.epoch
       const message = moved
         ? `${from.phase} (epoch ${from.epoch}) to ${to.phase} (epoch ${to.epoch}), by ${cause.by}: ${cause.reason}`
-        : `Asked for at ${from.phase} (epoch ${from.epoch}), by ${cause.by}: ${cause.reason} The flags stay for now.`
+        : `Asked for at ${from.phase} (epoch ${from.epoch}), by ${cause.by}: ${sentence(cause.reason)} The flags stay for now.`
       await addEvent(tx, id, {
         at: committedAt,
         kind: moved ? 'reverted' : 'asked',

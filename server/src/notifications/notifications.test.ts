@@ -118,7 +118,7 @@ test('a test message tells whether it arrived', async () => {
     error: 'the answer was 404',
   })
   // Where an address would lead on to was not judged when the channel was made.
-  answers.set('/chat', { status: 302, headers: { location: `${base}/elsewhere` } })
+  answers.set('/chat', { status: 307, headers: { location: `${base}/elsewhere` } })
   expect((await call('post', '/v1/channels/chat/test', {})).body.sent).toBe(false)
   expect(at('/elsewhere')).toEqual([])
   expect((await call('delete', '/v1/channels/chat')).status).toBe(204)

@@ -30,7 +30,7 @@ import type {
   StoredMigration,
 } from './phase-service.ts'
 import type { PhaseStore, PhaseTx } from './phase-store.ts'
-import { toEvent } from './to-event.ts'
+import { askerOf, toEvent } from './to-event.ts'
 
 /** What the gate asks of a target database; `undefined` where it cannot be reached. */
 export interface TargetFacts {
@@ -115,7 +115,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     const conflicts = (await target.conflicts?.(migration, others)) ?? []
     return {
       now: clock(),
-      ...(by === undefined ? {} : { by: by.name }),
+      ...(by === undefined ? {} : { asker: askerOf(by) }),
       instances,
       ...asked,
       schema: [...conflicts, ...(asked.schema ?? [])],
@@ -352,9 +352,17 @@ async function tellIncidents(
       'reverted-further',
       `Went back further, to ${to.phase} (epoch ${to.epoch}).`,
     )
+  } else if (asked.type === 'work-done' && asked.kind === 'rollback') {
+    await tx.noteIncident(incident, at, 'rolled-back', rolledBackText(asked.detail ?? {}))
   } else if (asked.type === 'rearm') {
     await tx.noteIncident(incident, at, 'rearmed', `Re-armed by ${actor.name}: ${asked.reason}`)
   }
+}
+
+function rolledBackText({ verified, left }: Readonly<Record<string, unknown>>): string {
+  if (verified === true) return 'The schema is as it was before expand.'
+  if (!Array.isArray(left)) return 'rollback.sql has run.'
+  return `rollback.sql has run, and the schema is not as it was before expand: ${left.join('; ')}.`
 }
 
 const isDoneWithoutPaths = ({ definition, state }: StoredMigration): boolean =>

@@ -27,9 +27,11 @@ export interface StoredMigration {
   readonly revision: number
 }
 
-/** Who asks for a change: a token's name, or a part of the server. */
+/** Who asks for a change: a token's or a person's name, or a part of the server. */
 export interface Actor {
   readonly name: string
+  /** The human being behind the name, where that is known. */
+  readonly person?: string
 }
 
 /** What a person or a pipeline may ask of a migration. */
@@ -134,6 +136,14 @@ export interface WorkerProgress {
   readonly chunkMs: number
 }
 
+/** Where work that goes by ranges of values, or by several tables, stands. */
+export interface RangesProgress {
+  readonly all: number
+  readonly done: number
+  /** Those that are worked on now. */
+  readonly active: readonly { readonly name: string; readonly rows?: number; readonly total?: number }[]
+}
+
 export interface WorkProgress {
   /** What is being done now, such as `copying`, `waiting for drain`, `sweeping`. */
   readonly stage: string
@@ -146,6 +156,7 @@ export interface WorkProgress {
   /** What holds the work back, where something does. */
   readonly throttledBy?: string
   readonly workers?: readonly WorkerProgress[]
+  readonly ranges?: RangesProgress
   readonly detail?: Readonly<Record<string, unknown>>
 }
 

@@ -1,4 +1,10 @@
-import type { Blocker, InstanceFacts, MigrationEvent, RevertCause } from '@switchback/migrations-registry'
+import type {
+  Asker,
+  Blocker,
+  InstanceFacts,
+  MigrationEvent,
+  RevertCause,
+} from '@switchback/migrations-registry'
 import { isLive, nextStep, stragglerOf } from '@switchback/migrations-registry'
 import type { Actor, Command, StoredMigration } from './phase-service.ts'
 
@@ -49,7 +55,7 @@ export function toEvent(
     case 'set-flags':
       return { ...command, instances: atWork }
     case 'approve':
-      return { type: 'approve', by: actor.name }
+      return { type: 'approve', ...askerOf(actor) }
     case 'revert': {
       const cause: RevertCause = { incident: facts.incident, ...command.cause, by: actor.name }
       const to = command.to === undefined ? {} : { to: command.to }
@@ -75,6 +81,11 @@ export function toEvent(
       return command
   }
 }
+
+export const askerOf = ({ name, person }: Actor): Asker => ({
+  by: name,
+  ...(person === undefined ? {} : { person }),
+})
 
 /** Live instances with both handlers, the same choice every time: by id. */
 function chooseCanaries({ instances, now }: EventFacts, count: number): readonly string[] {

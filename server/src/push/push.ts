@@ -4,7 +4,13 @@ import { type DefaultEventsMap, type Namespace, Server } from 'socket.io'
 import type { Queryable } from '../db/db.ts'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { createAdmission } from './admission.ts'
-import { type Authenticate, requireRole, tokenOf } from './authentication.ts'
+import {
+  type Authenticate,
+  type Credential,
+  credentialsBy,
+  requireRole,
+  type SocketDoor,
+} from './authentication.ts'
 import { type Cursor, type News, readCursor, readNews } from './changes.ts'
 import { createConsoleNamespace, type ServerToConsole, type WorkUpdate } from './console-namespace.ts'
 import type { Revisions } from './revisions.ts'
@@ -16,6 +22,8 @@ export interface PushOptions {
   readonly httpServer: HttpServer
   readonly db: Queryable
   readonly auth: Authenticate
+  /** How consoles of people are known who have signed in, rather than sent a token. */
+  readonly sessions?: SocketDoor
   readonly fleet: Pick<Fleet, 'register' | 'heartbeat' | 'goodbye'>
   readonly snapshots: Snapshots
   readonly revisions: Revisions
@@ -44,7 +52,9 @@ const CONSOLE_ROLES = ['viewer', 'operator', 'approver', 'admin']
 /** The largest registration and the largest telemetry batch fit. */
 const MAX_MESSAGE_BYTES = 1_000_000
 const RETRY_MS = 250
-/** Tokens expire without anybody saying so. */
+/** Changes by which somebody may have lost what they connected by. */
+const ENDS = /^(token|session)\./
+/** Tokens and sessions expire without anybody saying so. */
 const RECHECK_MS = 60_000
 
 /**
@@ -66,8 +76,10 @@ export async function createPush(options: PushOptions): Promise<Push> {
   })
   const sdkNamespace: Namespace<DefaultEventsMap, ServerToClient> = io.of('/sdk')
   const consoleNamespace: Namespace<DefaultEventsMap, ServerToConsole> = io.of('/console')
-  sdkNamespace.use(requireRole(auth, SDK_ROLES))
-  consoleNamespace.use(requireRole(auth, CONSOLE_ROLES))
+  const forSdks = credentialsBy(auth)
+  const forConsoles = credentialsBy(auth, options.sessions)
+  sdkNamespace.use(requireRole(forSdks, SDK_ROLES))
+  consoleNamespace.use(requireRole(forConsoles, CONSOLE_ROLES))
   const sdk = createSdkNamespace({
     ...options,
     namespace: sdkNamespace,
@@ -98,7 +110,7 @@ export async function createPush(options: PushOptions): Promise<Push> {
       for (const { kind, subject } of news.events) {
         if (kind === 'instance.forgotten' && subject !== null) sdk.forgotten(subject)
       }
-      if (news.events.some(({ kind }) => kind.startsWith('token.'))) void recheckTokens()
+      if (news.events.some(({ kind }) => ENDS.test(kind))) void recheckTokens()
       const subjects = new Set(news.events.flatMap(({ subject }) => (subject === null ? [] : [subject])))
       console.revision(cursor.head, [...subjects])
     }
@@ -116,15 +128,22 @@ export async function createPush(options: PushOptions): Promise<Push> {
     })
   }
 
-  /** Ends connections whose token does not hold any more. */
+  /** Ends connections whose token or session does not hold any more. */
   async function recheckTokens(): Promise<void> {
-    for (const namespace of [sdkNamespace, consoleNamespace] as const) {
-      const tokens = new Set([...namespace.sockets.values()].flatMap((socket) => tokenOf(socket) ?? []))
-      for (const token of tokens) {
-        const identity = await auth(token).catch(() => 'unknown' as const)
+    for (const [namespace, credentialOf] of [
+      [sdkNamespace, forSdks],
+      [consoleNamespace, forConsoles],
+    ] as const) {
+      const credentials = new Map<string, Credential>()
+      for (const socket of namespace.sockets.values()) {
+        const credential = credentialOf(socket)
+        if (credential !== undefined) credentials.set(credential.key, credential)
+      }
+      for (const { key, check } of credentials.values()) {
+        const identity = await check().catch(() => 'unknown' as const)
         if (identity !== undefined) continue
         for (const socket of namespace.sockets.values()) {
-          if (tokenOf(socket) === token) socket.disconnect(true)
+          if (credentialOf(socket)?.key === key) socket.disconnect(true)
         }
       }
     }

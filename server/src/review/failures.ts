@@ -57,12 +57,14 @@ export function createFailures({ db, phases, onFault, intervalMs }: FailuresDeps
 
   return {
     record: ({ measurements }) => {
-      for (const { migration, epoch, path, operation, count, errors } of measurements) {
+      for (const { migration, epoch, path, operation, count, errors, shadow } of measurements) {
         if (path !== 'new') continue
         const key = `${migration} ${epoch} ${operation}`
         const entry = counted.get(key) ?? { migration, epoch, operation, count: 0, failed: 0 }
-        entry.count += count
+        // What ran beside the served read reached no caller, whether it failed or not.
+        entry.count += count - (shadow?.count ?? 0)
         for (const each of Object.values(errors)) entry.failed += each
+        entry.failed -= shadow?.failed ?? 0
         if (counted.has(key) || counted.size < MAX_KEPT) counted.set(key, entry)
       }
     },
@@ -83,6 +85,5 @@ function newServed({ state }: StoredMigration, epoch: number, operation: Counted
   if (routing === undefined) return false
   if (operation !== 'read') return routing.write === 'dual-new' || routing.write === 'new'
   const { read } = routing
-  // In a ramp shadow reads of new are among them: the figure is the most that it can have been.
   return read.kind === 'split' || read.variant === 'new' || read.variant === 'new-shadow'
 }

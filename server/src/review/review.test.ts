@@ -123,7 +123,7 @@ test('failures of new count where new served, and nowhere else', async () => {
       },
     ],
   })
-  failures.record(of({}))
+  failures.record(of({ count: 14, errors: { E: 5, F: 1 }, shadow: { count: 4, failed: 3 } }))
   // Old leads writes in a ramp; what fails on old is not the migration's.
   failures.record(of({ operation: 'write' }))
   failures.record(of({ path: 'old' }))

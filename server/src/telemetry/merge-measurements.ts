@@ -15,6 +15,7 @@ export function createMerger() {
           ...measurement,
           errors: { ...measurement.errors },
           latency: [...measurement.latency],
+          ...(measurement.shadow === undefined ? {} : { shadow: { ...measurement.shadow } }),
         })
         return
       }
@@ -22,6 +23,13 @@ export function createMerger() {
       sum.mismatches += measurement.mismatches
       sum.compared += measurement.compared
       sum.secondaryFailures += measurement.secondaryFailures
+      if (measurement.shadow !== undefined) {
+        const { count, failed } = sum.shadow ?? { count: 0, failed: 0 }
+        sum.shadow = {
+          count: count + measurement.shadow.count,
+          failed: failed + measurement.shadow.failed,
+        }
+      }
       sum.latency = sum.latency.map((count, i) => count + (measurement.latency[i] ?? 0))
       for (const [name, count] of Object.entries(measurement.errors)) {
         sum.errors[name] = (sum.errors[name] ?? 0) + count

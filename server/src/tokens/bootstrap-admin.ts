@@ -42,11 +42,11 @@ export async function bootstrapAdmin(deps: BootstrapDeps): Promise<Bootstrapped>
         await recordChange(tx, { at, actor: ENVIRONMENT, kind: 'token.revoked', subject: id })
       }
       if (!(await isKnown(tx, hash)))
-        await tokens.createIn(tx, { name: 'admin', role: 'admin' }, ENVIRONMENT, adminToken)
+        await tokens.createIn(tx, { name: 'admin', role: 'admin' }, { name: ENVIRONMENT }, adminToken)
       return { kind: 'given' }
     }
     if (await hasAdmin(tx, clock())) return { kind: 'present' }
-    const { text } = await tokens.createIn(tx, { name: 'admin', role: 'admin' }, 'first start')
+    const { text } = await tokens.createIn(tx, { name: 'admin', role: 'admin' }, { name: 'first start' })
     const file = join(dataDir, 'admin-token')
     await mkdir(dataDir, { recursive: true })
     // Before the commit: a crash in between leaves a file that opens nothing, never a token nobody knows.

@@ -7,10 +7,8 @@ import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams, time } from '../http/schemas.ts'
 import { ROLES } from './permissions.ts'
+import { RESERVED_NAMES } from './reserved-names.ts'
 import type { Tokens } from './tokens.ts'
-
-// Names that the audit log gives to parts of the server.
-const RESERVED = ['engine', 'alert', 'tripwire', 'environment', 'first start']
 
 const newTokenSchema = z
   .strictObject({
@@ -18,7 +16,7 @@ const newTokenSchema = z
       .string()
       .regex(/^[\w@.+-][\w@.+ -]{0,98}$/, 'expected letters, digits, and @ . + - _ or spaces')
       .refine(
-        (name) => !RESERVED.includes(name.trim().toLowerCase()),
+        (name) => !RESERVED_NAMES.includes(name.trim().toLowerCase()),
         'this name stands for a part of the server',
       )
       .describe('Who or what uses it; the audit log shows this'),
@@ -88,7 +86,7 @@ export function tokenRoutes({
             ...(migrations === undefined ? {} : { migrations }),
             ...(expiresAt === undefined ? {} : { expiresAt }),
           },
-          principal.name,
+          principal,
         )
         return { headers: { 'Cache-Control': 'no-store' }, body: { ...info, token: text } }
       },

@@ -44,10 +44,15 @@ const toInfo = (row: Row): TokenInfo => ({
   ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at.getTime() }),
 })
 
-export async function insertToken(tx: Queryable, token: TokenInfo, hash: string): Promise<void> {
+export async function insertToken(
+  tx: Queryable,
+  token: TokenInfo,
+  hash: string,
+  person?: string,
+): Promise<void> {
   await tx.query(
-    `insert into tokens (id, name, role, hash, migrations, created_at, created_by, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    `insert into tokens (id, name, role, hash, migrations, created_at, created_by, expires_at, person)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
     [
       token.id,
       token.name,
@@ -57,19 +62,27 @@ export async function insertToken(tx: Queryable, token: TokenInfo, hash: string)
       new Date(token.createdAt),
       token.createdBy,
       token.expiresAt === undefined ? null : new Date(token.expiresAt),
+      person ?? null,
     ],
   )
 }
 
+/** A token with who was signed in when it was made: that person knows its text. */
+interface FoundToken extends TokenInfo {
+  readonly person?: string
+}
+
 /** The token of this hash, unless it is revoked or expired. Comparing hashes in an index tells nothing of
  *  the token by its timing: who knows a hash's first bytes knows nothing of a text that makes them. */
-export async function findByHash(on: Queryable, hash: string, now: number): Promise<TokenInfo | undefined> {
-  const { rows } = await on.query<Row>(
-    `select ${COLUMNS} from tokens
+export async function findByHash(on: Queryable, hash: string, now: number): Promise<FoundToken | undefined> {
+  const { rows } = await on.query<Row & { person: string | null }>(
+    `select ${COLUMNS}, person from tokens
      where hash = $1 and revoked_at is null and (expires_at is null or expires_at > $2)`,
     [hash, new Date(now)],
   )
-  return rows[0] === undefined ? undefined : toInfo(rows[0])
+  const row = rows[0]
+  if (row === undefined) return undefined
+  return { ...toInfo(row), ...(row.person === null ? {} : { person: row.person }) }
 }
 
 export async function touchToken(on: Queryable, id: string, now: number): Promise<void> {

@@ -39,7 +39,7 @@ afterEach(async () => {
 })
 
 test('a token is shown once and stored as a hash', async () => {
-  const { text, info } = await tokens.create({ name: 'ci', role: 'operator' }, 'admin')
+  const { text, info } = await tokens.create({ name: 'ci', role: 'operator' }, { name: 'admin' })
   expect(text).toMatch(/^sb_operator_[\w-]{43}$/)
   expect(await tokens.authenticate(text)).toEqual({ id: info.id, name: 'ci', role: 'operator' })
   const { rows } = await store.db.query(`select t::text as all from tokens t`)
@@ -51,18 +51,18 @@ test('a token is shown once and stored as a hash', async () => {
 
 test('an unknown, a revoked and an expired token stand for nobody', async () => {
   expect(await tokens.authenticate(`sb_admin_${'A'.repeat(43)}`)).toBeUndefined()
-  const revoked = await tokens.create({ name: 'a', role: 'admin' }, 'x')
+  const revoked = await tokens.create({ name: 'a', role: 'admin' }, { name: 'x' })
   expect(await tokens.revoke(revoked.info.id, 'x')).toBe(true)
   expect(await tokens.revoke(revoked.info.id, 'x')).toBe(false)
   expect(await tokens.authenticate(revoked.text)).toBeUndefined()
-  const expiring = await tokens.create({ name: 'b', role: 'admin', expiresAt: now + 1000 }, 'x')
+  const expiring = await tokens.create({ name: 'b', role: 'admin', expiresAt: now + 1000 }, { name: 'x' })
   expect(await tokens.authenticate(expiring.text)).toMatchObject({ name: 'b' })
   now += 1000
   expect(await tokens.authenticate(expiring.text)).toBeUndefined()
 })
 
 test('the last use is written down at most once a minute', async () => {
-  const { text } = await tokens.create({ name: 'busy', role: 'sdk' }, 'x')
+  const { text } = await tokens.create({ name: 'busy', role: 'sdk' }, { name: 'x' })
   const used = async () => (await tokens.list())[0]?.lastUsedAt
   await tokens.authenticate(text)
   const first = now
@@ -126,7 +126,7 @@ test('a fleet that comes back with one token has it looked up a few times, and n
       return store.db.query(sql, params)
     },
   }
-  const { info, text } = await tokens.create({ name: 'fleet', role: 'sdk' }, 'x')
+  const { info, text } = await tokens.create({ name: 'fleet', role: 'sdk' }, { name: 'x' })
   const shared = make(counting)
   const all = await Promise.all(Array.from({ length: 5_000 }, () => shared.authenticate(text)))
   expect(all.every((principal) => principal?.name === 'fleet')).toBe(true)

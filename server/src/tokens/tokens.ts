@@ -13,7 +13,14 @@ export interface Principal {
   readonly name: string
   readonly role: Role
   readonly migrations?: readonly string[]
+  /** The human being behind it, where that is known: an identity of the provider. */
+  readonly person?: string
+  /** Set where a person is signed in, rather than a token sent. */
+  readonly session?: { readonly id: string; readonly provider: string; readonly expiresAt: number }
 }
+
+/** Who makes a token: a person, another token, or a part of the server. */
+export type Maker = Pick<Principal, 'name' | 'person'>
 
 export interface NewToken {
   readonly name: string
@@ -29,9 +36,9 @@ interface CreatedToken {
 }
 
 export interface Tokens {
-  create(token: NewToken, actor: string): Promise<CreatedToken>
+  create(token: NewToken, maker: Maker): Promise<CreatedToken>
   /** Creates a token inside the caller's transaction; `text` where it is given from outside. */
-  createIn(tx: Queryable, token: NewToken, actor: string, text?: string): Promise<CreatedToken>
+  createIn(tx: Queryable, token: NewToken, maker: Maker, text?: string): Promise<CreatedToken>
   list(): Promise<readonly TokenInfo[]>
   /** False where there is no such token, or it is revoked already. */
   revoke(id: string, actor: string): Promise<boolean>
@@ -53,7 +60,7 @@ export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tok
   async function createIn(
     tx: Queryable,
     token: NewToken,
-    actor: string,
+    { name: actor, person }: Maker,
     text = `sb_${token.role}_${randomBytes(32).toString('base64url')}`,
   ): Promise<CreatedToken> {
     const at = clock()
@@ -70,7 +77,7 @@ export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tok
         expiresAt: token.expiresAt ?? null,
       },
     })
-    await insertToken(tx, info, hashToken(text))
+    await insertToken(tx, info, hashToken(text), person)
     return { info, text }
   }
 
@@ -82,13 +89,19 @@ export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tok
     const found = await findByHash(db, hash, now)
     if (found === undefined) return undefined
     await touchToken(db, found.id, now)
-    const { id, name, role, migrations } = found
-    return { id, name, role, ...(migrations === undefined ? {} : { migrations }) }
+    const { id, name, role, migrations, person } = found
+    return {
+      id,
+      name,
+      role,
+      ...(migrations === undefined ? {} : { migrations }),
+      ...(person === undefined ? {} : { person }),
+    }
   }
 
   return {
     createIn,
-    create: (token, actor) => db.tx((tx) => createIn(tx, token, actor)),
+    create: (token, maker) => db.tx((tx) => createIn(tx, token, maker)),
     list: () => listTokens(db),
     revoke: (id, actor) =>
       db.tx(async (tx) => {

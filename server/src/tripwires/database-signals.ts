@@ -2,7 +2,6 @@ import {
   type DatabaseReading,
   type DatabaseSignal,
   type MigrationDefinition,
-  tablesOf,
   tripwiresOf,
 } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
@@ -24,8 +23,15 @@ export interface DatabaseSignals {
 
 export interface DatabaseSignalsDeps {
   readonly clock: Clock
-  /** @throws where the target is not configured */
-  readonly inspectionFor: (definition: MigrationDefinition) => Pick<Inspection, 'read'>
+  /** Each database that a path lives in. @throws where a target is not configured */
+  readonly databasesOf: (definition: MigrationDefinition) => readonly InspectedDatabase[]
+}
+
+/** A database, and those tables of a migration that are in it. */
+export interface InspectedDatabase {
+  readonly target: string
+  readonly tables: readonly string[]
+  readonly inspection: Pick<Inspection, 'read'>
 }
 
 /** As many readings in a row as a tripwire may ask for. */
@@ -35,11 +41,12 @@ const MINUTE_MS = 60_000
 interface Memory {
   readonly readings: Map<DatabaseSignal, DatabaseReading[]>
   failedAt: number[]
-  statements: TargetReading['statements']
+  /** Of each database, as at the last reading. */
+  statements: readonly TargetReading['statements'][]
   reading: boolean
 }
 
-export function createDatabaseSignals({ clock, inspectionFor }: DatabaseSignalsDeps): DatabaseSignals {
+export function createDatabaseSignals({ clock, databasesOf }: DatabaseSignalsDeps): DatabaseSignals {
   const memories = new Map<string, Memory>()
 
   return {
@@ -50,13 +57,13 @@ export function createDatabaseSignals({ clock, inspectionFor }: DatabaseSignalsD
       // One that takes longer than a second is still being waited for.
       if (memory.reading) return
       memory.reading = true
-      let now: TargetReading | undefined
+      let now: readonly TargetReading[] | undefined
       let problem: string | undefined
       try {
-        now = await inspectionFor(definition).read(tablesOf(definition))
+        now = await Promise.all(databasesOf(definition).map(readOne))
       } catch (error) {
         memory.failedAt.push(clock())
-        problem = `the target cannot be asked: ${error instanceof Error ? error.message : String(error)}`
+        problem = error instanceof Error ? error.message : String(error)
       } finally {
         memory.reading = false
       }
@@ -68,7 +75,7 @@ export function createDatabaseSignals({ clock, inspectionFor }: DatabaseSignalsD
         kept.push({ at, ...readingOf(signal, now, memory, problem, failures) })
         if (kept.length > KEPT) kept.shift()
       }
-      memory.statements = now?.statements
+      memory.statements = now?.map(({ statements }) => statements) ?? []
     },
     of: (migration) => Object.fromEntries(memories.get(migration)?.readings ?? []),
   }
@@ -83,14 +90,24 @@ export const signalsOf = (definition: MigrationDefinition): readonly DatabaseSig
 function memoryOf(memories: Map<string, Memory>, id: string): Memory {
   const known = memories.get(id)
   if (known !== undefined) return known
-  const memory: Memory = { readings: new Map(), failedAt: [], statements: undefined, reading: false }
+  const memory: Memory = { readings: new Map(), failedAt: [], statements: [], reading: false }
   memories.set(id, memory)
   return memory
 }
 
+async function readOne({ target, tables, inspection }: InspectedDatabase): Promise<TargetReading> {
+  try {
+    return await inspection.read(tables)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`the target "${target}" cannot be asked: ${reason}`, { cause: error })
+  }
+}
+
+/** Where the paths live in two databases, the one that is worse off counts. */
 function readingOf(
   signal: DatabaseSignal,
-  now: TargetReading | undefined,
+  now: readonly TargetReading[] | undefined,
   memory: Memory,
   problem: string | undefined,
   failures: number,
@@ -99,20 +116,30 @@ function readingOf(
   if (now === undefined) return { problem: problem ?? 'the target gave no reading' }
   switch (signal) {
     case 'lock-waits':
-      return { value: now.lockWaits }
+      return { value: now.reduce((sum, { lockWaits }) => sum + lockWaits, 0) }
     case 'long-transaction':
-      return { value: now.longTransactionMs }
-    case 'replication-lag':
-      return now.replicationLagMs === undefined
-        ? { problem: 'no replica is connected' }
-        : { value: now.replicationLagMs }
-    case 'slow-queries':
-      return slowness(now.statements, memory.statements)
+      return { value: worst(now.map(({ longTransactionMs }) => longTransactionMs)) }
+    case 'replication-lag': {
+      const lags = now.flatMap(({ replicationLagMs }) => replicationLagMs ?? [])
+      return lags.length === 0 ? { problem: 'no replica is connected' } : { value: worst(lags) }
+    }
+    case 'slow-queries': {
+      const means = now.map(({ statements }, i) => slowness(statements, memory.statements[i]))
+      const known = means.flatMap((mean) => ('value' in mean ? [mean.value] : []))
+      const unknown = means.find((mean) => 'problem' in mean)
+      // One that cannot tell hides nothing that the other tells.
+      return known.length === 0 && unknown !== undefined ? unknown : { value: worst(known) }
+    }
   }
 }
 
+const worst = (values: readonly number[]): number => Math.max(0, ...values)
+
 /** Mean time of the statements since the last reading. */
-function slowness(now: TargetReading['statements'], before: TargetReading['statements']) {
+function slowness(
+  now: TargetReading['statements'],
+  before: TargetReading['statements'],
+): { readonly value: number } | { readonly problem: string } {
   if (now === undefined) return { problem: 'the extension pg_stat_statements is not there' }
   if (before === undefined || now.calls < before.calls) return { problem: 'being measured' }
   const calls = now.calls - before.calls

@@ -27,13 +27,14 @@ async function copyRange(
       inTransaction(on, READ_COMMITTED, async () => {
         const claimed = await on.query(
           `select from switchback.checkpoints where id = $1 and not done and up_to_key = $2
+             and after_key is not distinct from $3::text[]
            for update skip locked`,
-          [range.id, range.upTo],
+          [range.id, range.upTo, range.after ?? null],
         )
         if (claimed.rows.length === 0) return undefined
-        const texts = await readOld(old, mapping, within(mapping.old, numbers), values)
-        const rows = texts[0]?.length ?? 0
+        const texts = await readOld(old, mapping, within(range.side, numbers), values, range.side)
         const changed = await writeNew(on, mapping, texts)
+        const rows = range.again ? changed : (texts[0]?.length ?? 0)
         await on.query(
           `update switchback.checkpoints set done = true, rows = $2, changed = $3,
              ms = extract(epoch from clock_timestamp() - transaction_timestamp()) * 1000 where id = $1`,

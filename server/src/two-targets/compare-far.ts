@@ -57,9 +57,9 @@ async function rowDifferences(on: Both, pair: FarPair, old: Rows, fresh: Rows): 
 }
 
 /** A row of a wider table stays when its counterpart is gone; emptied, it equals no row. */
-async function standingExtras(
-  on: Both,
-  { leader, reverse, mapping }: FarPair,
+export async function standingExtras(
+  on: Pick<Both, 'old'>,
+  { leader, reverse, mapping }: Pick<FarPair, 'leader' | 'reverse' | 'mapping'>,
   keys: readonly Key[],
 ): Promise<readonly Key[]> {
   if (leader === 'old' || reverse === undefined || !reverse.wide || keys.length === 0) return keys

@@ -3,6 +3,7 @@ import { backColumns, emptyOld, insertOld, updateOld } from '../execution/copy-b
 import { upsertInto } from '../execution/copy-chunk.ts'
 import { type Key, orderBy, within } from '../execution/keyset.ts'
 import type { Mapping } from '../execution/mapping.ts'
+import type { ReverseMapping } from '../execution/reverse-mapping.ts'
 import type { Column } from '../execution/table-columns.ts'
 import type { Sql } from '../execution/target.ts'
 import type { Connections, FarPair } from './pair.ts'
@@ -10,17 +11,27 @@ import type { Connections, FarPair } from './pair.ts'
 /** Rows on their way: one list of texts for each part of the key, then for each column. */
 export type Texts = readonly (readonly (string | null)[])[]
 
-async function textsOf(on: Sql, text: string, params: readonly unknown[], width: number): Promise<Texts> {
+export async function textsOf(
+  on: Sql,
+  text: string,
+  params: readonly unknown[],
+  width: number,
+): Promise<Texts> {
   const { rows } = await on.query<Record<string, string | null>>(text, params)
   return Array.from({ length: width }, (_, i) => rows.map((row) => row[`t${i}`] ?? null))
 }
 
-/** Reads rows of old as new has them, and locks them: a writer that is not done yet is waited for. */
+/** Reads rows of old as new has them, and locks them: a writer that is not done yet is waited for.
+ *  `unlocked`, as they are now. */
 export function readOld(
   on: Sql,
   mapping: Mapping,
   scope: string,
   params: readonly unknown[],
+  {
+    table = mapping.old.table,
+    unlocked = false,
+  }: { readonly table?: string; readonly unlocked?: boolean } = {},
 ): Promise<Texts> {
   const { old, columns } = mapping
   const values = [
@@ -29,19 +40,19 @@ export function readOld(
   ]
   return textsOf(
     on,
-    `select ${values.map((value, i) => `${value} as t${i}`).join(', ')} from ${old.table}
-     where ${scope} order by ${orderBy(old)} for no key update of ${old.table.split('.').at(-1)}`,
+    `select ${values.map((value, i) => `${value} as t${i}`).join(', ')} from ${table}
+     where ${scope} order by ${orderBy(old)} ${unlocked ? '' : `for no key update of ${old.table.split('.').at(-1)}`}`,
     params,
     values.length,
   )
 }
 
 /** SQL of rows that are passed as texts; `names` and `types` in the order of `Texts`. */
-const unnested = (names: readonly string[], types: readonly string[]): string =>
+export const unnested = (names: readonly string[], types: readonly string[]): string =>
   `select ${names.map((name, i) => `t${i}::${types[i]} as ${name}`).join(', ')}
    from unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as texts(${names.map((_, i) => `t${i}`).join(', ')})`
 
-const bases = (columns: readonly { readonly column: Column }[]): string[] =>
+export const bases = (columns: readonly { readonly column: Column }[]): string[] =>
   columns.map(({ column }) => column.base)
 
 /** Writes into new what differs; returns how many rows did. */
@@ -100,14 +111,27 @@ async function copyBack(
     keys,
     values.length,
   )
+  await writeOld(on.old, mapping, reverse, texts, keys)
+}
+
+/** Brings old to what new has under `keys`: texts of its key and of `backColumns`, in this order. */
+export async function writeOld(
+  on: Sql,
+  mapping: Mapping,
+  reverse: ReverseMapping,
+  texts: Texts,
+  keys: readonly (readonly string[])[],
+): Promise<void> {
+  const { old, new: side } = mapping
+  const all = backColumns(reverse)
   const source = unnested(
     [...side.keys.map((_, i) => `switchback_k${i}`), ...all.map((_, i) => `switchback_c${i}`)],
     [...old.types, ...bases(all)],
   )
   for (const text of [updateOld(mapping, reverse, source), insertOld(mapping, reverse, source)]) {
-    if (text !== undefined) await on.old.query(text, texts)
+    if (text !== undefined) await on.query(text, texts)
   }
   const gone = `${among(old, 1)} and ${within(old, {})} and not ${among(old, 1 + keys.length)}`
   const empty = emptyOld(mapping, reverse, gone)
-  if (empty !== undefined) await on.old.query(empty, [...keys, ...texts.slice(0, side.keys.length)])
+  if (empty !== undefined) await on.query(empty, [...keys, ...texts.slice(0, side.keys.length)])
 }

@@ -54,6 +54,7 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     repairs: (migration, inProgress) => openFarRepairs(targets, migration, inProgress),
     failedRows: (migration) => one.new.failedRows(migration),
     listFailedRows: (migration, page) => one.new.listFailedRows(migration, page),
+    listRanges: (migration) => one.new.listRanges(migration),
     repairSome: (definition, limit) => repairSomeFar(targets, definition, limit),
     exclusively: (migration, work) => one.old.exclusively(migration, work),
     schema: async () => [...(await one.old.schema()), ...(await one.new.schema())],

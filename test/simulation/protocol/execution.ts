@@ -203,6 +203,7 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
       }),
     failedRows: async () => 0,
     listFailedRows: async () => [],
+    listRanges: async () => [],
     assist: async () => false,
     repairSome: (definition, limit) => repairSome(tools, definition.id, limit),
     exclusively: (migration, work) =>

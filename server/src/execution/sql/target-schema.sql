@@ -134,6 +134,14 @@ create table if not exists switchback.copies (
   began_at timestamptz not null default clock_timestamp()
 );
 
+-- When the last range was done; what was committed before it is on disk when this is.
+alter table switchback.copies add column if not exists ended_at timestamptz;
+
+-- The parts that old is gone through in, one after the other: tables by their blocks, or ranges of values; null
+-- is one part, in the order of its keys. upper_key and frontier are those of the part that is being handed out.
+alter table switchback.copies add column if not exists parts jsonb;
+alter table switchback.copies add column if not exists part int not null default 0;
+
 -- Ranges (after_key, up_to_key] of a copy; done commits with the rows of the range.
 create table if not exists switchback.checkpoints (
   id bigint generated always as identity primary key,
@@ -147,6 +155,7 @@ create table if not exists switchback.checkpoints (
 -- Who was the last to take the range, and how long its statement took in ms.
 alter table switchback.checkpoints add column if not exists worker text;
 alter table switchback.checkpoints add column if not exists ms float8;
+alter table switchback.checkpoints add column if not exists part int not null default 0;
 create index if not exists checkpoints_open on switchback.checkpoints (migration) where not done;
 
 -- Rows that cannot be copied as they are; listed, not lost.

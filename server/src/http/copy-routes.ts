@@ -7,12 +7,13 @@ import type { Route } from './route.ts'
 import { route } from './route.ts'
 import { limit, migrationParams, time } from './schemas.ts'
 
-export interface FailedRowRoutesDeps {
+export interface CopyRoutesDeps {
   readonly phases: PhaseService
   readonly failedRows: (
     definition: MigrationDefinition,
     page: Parameters<Execution['listFailedRows']>[1],
   ) => ReturnType<Execution['listFailedRows']>
+  readonly copiedRanges: (definition: MigrationDefinition) => ReturnType<Execution['listRanges']>
 }
 
 const failedRowSchema = z
@@ -24,9 +25,41 @@ const failedRowSchema = z
   })
   .meta({ id: 'FailedRow' })
 
-/** Rows that a backfill could not copy. */
-export function failedRowRoutes({ phases, failedRows }: FailedRowRoutesDeps): readonly Route[] {
+const copiedRangeSchema = z
+  .object({
+    name: z.string(),
+    state: z.enum(['waiting', 'copying', 'done']),
+    rows: z.number(),
+    total: z.number().describe('An estimate where the range is not done'),
+  })
+  .meta({ id: 'CopiedRange' })
+
+/** What a backfill has done, range by range, and the rows that it could not copy. */
+export function copyRoutes({ phases, failedRows, copiedRanges }: CopyRoutesDeps): readonly Route[] {
+  const known = async (id: string): Promise<MigrationDefinition> => {
+    const migration = await phases.get(id)
+    if (migration !== undefined) return migration.definition
+    throw new HttpProblem('unknown-migration', `There is no migration "${id}".`, {
+      action: 'List them with GET /v1/migrations.',
+    })
+  }
   return [
+    route({
+      method: 'get',
+      path: '/v1/migrations/{id}/ranges',
+      tag: 'migrations',
+      permission: 'read',
+      summary: 'The ranges of the backfill, in the order in which they are done',
+      description:
+        'Ranges of values (`copy.ranges`), or the tables of old where it is read by its blocks. Empty where all of old is gone through at once.',
+      params: migrationParams,
+      scopedBy: 'id',
+      response: z.object({ ranges: z.array(copiedRangeSchema) }),
+      problems: [404],
+      handle: async ({ params: { id } }) => ({
+        body: { ranges: [...(await copiedRanges(await known(id)))] },
+      }),
+    }),
     route({
       method: 'get',
       path: '/v1/migrations/{id}/failed-rows',
@@ -47,13 +80,7 @@ export function failedRowRoutes({ phases, failedRows }: FailedRowRoutesDeps): re
       }),
       problems: [404],
       handle: async ({ params: { id }, query: { after, limit: size } }) => {
-        const migration = await phases.get(id)
-        if (migration === undefined) {
-          throw new HttpProblem('unknown-migration', `There is no migration "${id}".`, {
-            action: 'List them with GET /v1/migrations.',
-          })
-        }
-        const found = await failedRows(migration.definition, {
+        const found = await failedRows(await known(id), {
           limit: size + 1,
           ...(after === undefined ? {} : { after }),
         })

@@ -1,0 +1,1 @@
+-- New is a Redis: nothing changes in the database of old.

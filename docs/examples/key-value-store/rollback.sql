@@ -1,0 +1,1 @@
+-- Nothing was changed. What the step has written to Redis is left to its expiry, or removed by hand.

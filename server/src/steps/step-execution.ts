@@ -1,0 +1,80 @@
+import type { MigrationDefinition, WorkKind } from '@switchback/migrations-registry'
+import { assist, backfill } from '../execution/backfill.ts'
+import { TableRewritten } from '../execution/blocks.ts'
+import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
+import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
+import { createProgress } from '../execution/progress.ts'
+import { reconcile } from '../execution/reconcile.ts'
+import { reverseMapping } from '../execution/reverse-mapping.ts'
+import type { Target } from '../execution/target.ts'
+import { withThrottle } from '../execution/throttle-signals.ts'
+import { type CalledStep, calledStep } from './called-step.ts'
+import { comparingBack } from './compare-back.ts'
+import { comparingByStep } from './compare-step.ts'
+import { stepWay } from './copy-step.ts'
+import type { Steps } from './load-step.ts'
+import { repairSomeByStep } from './repair-step.ts'
+import { describeStepMapping } from './step-mapping.ts'
+
+/**
+ * The database work of migrations whose new is written by a step. `target` is the database of old, and keeps
+ * checkpoints, repairs and the fence; SQL files run there.
+ */
+export function stepExecutionOn(target: Target, settings: ExecutionSettings, steps: Steps): Execution {
+  const here = executionOn(target, settings)
+  const copying = { target, ...copySettings(settings) }
+  const called = async (definition: MigrationDefinition, signal: AbortSignal): Promise<CalledStep> =>
+    calledStep(await steps.load(definition), definition.id, signal)
+  const throttled = (order: WorkOrder): WorkOrder =>
+    withThrottle({ target, clock: settings.clock, ...settings.signals }, order)
+
+  async function compare(order: WorkOrder, back: boolean): Promise<WorkOutcome> {
+    const began = settings.clock()
+    const step = await called(order.definition, order.signal)
+    const mapping = await describeStepMapping(target, order.definition)
+    const way = back
+      ? comparingBack(target, { mapping, reverse: await reverseMapping(mapping) }, step)
+      : comparingByStep(target, mapping, step)
+    const progress = createProgress(order.report, settings.clock)
+    try {
+      const { divergences, differing, ...detail } = await reconcile(copying, order, way, progress)
+      return {
+        divergences,
+        compared: { rows: detail.compared, differing, left: divergences },
+        detail: { ...detail, ms: settings.clock() - began },
+      }
+    } catch (error) {
+      // Its ranges say nothing any more: the next try begins with the first row.
+      if (error instanceof TableRewritten) {
+        await target.query('delete from switchback.verifications where migration = $1', [mapping.migration])
+      }
+      throw error
+    } finally {
+      progress.end()
+    }
+  }
+
+  const kinds: Partial<Record<WorkKind, (order: WorkOrder) => Promise<WorkOutcome>>> = {
+    backfill: async (order) =>
+      backfill(copying, order, stepWay(copying, await called(order.definition, order.signal))),
+    verify: (order) => compare(order, false),
+    'reverse-backfill': (order) => compare(order, true),
+  }
+
+  return {
+    ...here,
+    repairSome: (definition, limit) =>
+      repairSomeByStep(target, definition, () => called(definition, new AbortController().signal), limit),
+    run: async (kind, order) => {
+      const work = kinds[kind]
+      if (work === undefined) return here.run(kind, order)
+      await here.prepare(order.definition.id)
+      return work(throttled(order))
+    },
+    assist: async (order) => {
+      // A worker without the code leaves the ranges to those that have it.
+      if ((await steps.missing(order.definition)) !== undefined) return false
+      return assist(copying, throttled(order), stepWay(copying, await called(order.definition, order.signal)))
+    },
+  }
+}
