@@ -91,6 +91,14 @@ describe('by what instances have told', () => {
     )
   })
 
+  test('what is told later counts, and what was declared before stays', async () => {
+    const unfenced = { named: { handlers: ['old', 'new'], fenced: false } }
+    await api.fleet.register(instance('i-5', '1.0.0', {}))
+    await api.fleet.register(instance('i-5', '1.0.0', unfenced))
+    const { body } = await ask({ app: 'rides-api', version: '1.0.0' })
+    expect(codes(body)).toEqual({ named: ['not-fenced'], declared: [] })
+  })
+
   test('a manifest counts for more than what was told', async () => {
     const { body } = await ask({
       app: 'rides-api',
