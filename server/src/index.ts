@@ -3,13 +3,6 @@ export { migrateStore } from './db/migrate.ts'
 export { STORE_SCHEMA } from './db/store-schema.ts'
 export { createExecution, type ExecutionOptions, executionOn } from './execution/execution.ts'
 export type { Execution, WorkOrder } from './execution/execution-port.ts'
-export {
-  type Connection,
-  createTarget,
-  type Sql,
-  type Target,
-  type TargetOptions,
-} from './execution/target.ts'
 export type { Finding } from './lint/finding.ts'
 export { type LintResult, lintMigration, lintSql } from './lint/lint.ts'
 export { loadMigrationFolder } from './migrations-folder/load-migration-folder.ts'
@@ -20,5 +13,12 @@ export {
 } from './postgres/bundled-postgres.ts'
 export type { UserIds } from './postgres/identity.ts'
 export { PostgresError, type PostgresErrorCode } from './postgres/postgres-error.ts'
+export {
+  type Connection,
+  createTarget,
+  type Sql,
+  type Target,
+  type TargetOptions,
+} from './target/target.ts'
 export type { Targets } from './two-targets/pair.ts'
 export { pairExecutionOn } from './two-targets/pair-execution.ts'

@@ -24,7 +24,7 @@ import { type DatabaseTemplate, type TestDatabase, testDatabase } from '../suppo
 
 const MIGRATION = 'user-profiles'
 const sqlOf = (name: string): string =>
-  readFileSync(new URL(`../../server/src/execution/sql/${name}`, import.meta.url), 'utf8')
+  readFileSync(new URL(`../../server/src/target/sql/${name}`, import.meta.url), 'utf8')
 
 const TEMPLATE: DatabaseTemplate = {
   name: 'sdk_target',

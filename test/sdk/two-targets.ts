@@ -20,7 +20,7 @@ import { readNew, readOld, saveNew, saveOld } from './target.ts'
 
 const MIGRATION = 'user-profiles'
 const sqlOf = (name: string): string =>
-  readFileSync(new URL(`../../server/src/execution/sql/${name}`, import.meta.url), 'utf8')
+  readFileSync(new URL(`../../server/src/target/sql/${name}`, import.meta.url), 'utf8')
 
 const half = (table: string, key: string) => ({
   name: `sdk_half_${table}`,

@@ -1,6 +1,5 @@
 import type { MigrationDefinition, MigrationSql } from '@switchback/migrations-registry'
 import type { Node } from 'libpg-query'
-import { parseSql } from '../execution/sql-statements.ts'
 import {
   alteredTable,
   columnDefIn,
@@ -11,6 +10,7 @@ import {
   objectNames,
 } from '../lint/ast.ts'
 import { definitionUse } from '../lint/definition-use.ts'
+import { parseSql } from '../sql-text/sql-statements.ts'
 
 /** What a migration does to a table, one of its columns, or an index. */
 export interface Claim {

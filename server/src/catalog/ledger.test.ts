@@ -3,7 +3,7 @@ import { type TestDatabase, testDatabase } from '@switchback/test/support'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createExecution } from '../execution/execution.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
-import { parseSql } from '../execution/sql-statements.ts'
+import { parseSql } from '../sql-text/sql-statements.ts'
 import { driftIn } from './ledger.ts'
 import { touchedBy } from './touched.ts'
 

@@ -1,5 +1,5 @@
-import type { SqlFile } from '../execution/ddl-records.ts'
-import { inTransaction, type Sql, type Target } from '../execution/target.ts'
+import type { SqlFile } from '../ddl/ddl-records.ts'
+import { inTransaction, type Sql, type Target } from '../target/target.ts'
 import { type Catalog, nameOf, type ObjectKind } from './catalog.ts'
 import { byName, type CatalogDifference, compareCatalogs } from './compare-catalogs.ts'
 import { isTouched, type Touched } from './touched.ts'

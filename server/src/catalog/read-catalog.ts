@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { inTransaction, type Target } from '../execution/target.ts'
+import { inTransaction, type Target } from '../target/target.ts'
 import type { Catalog, CatalogObject } from './catalog.ts'
 
 let text: string | undefined
 
 const catalogSql = (): string => {
-  text ??= readFileSync(new URL('../../src/execution/sql/read-catalog.sql', import.meta.url), 'utf8')
+  text ??= readFileSync(new URL('../../src/target/sql/read-catalog.sql', import.meta.url), 'utf8')
   return text
 }
 

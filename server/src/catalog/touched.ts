@@ -1,5 +1,5 @@
 import type { Node } from 'libpg-query'
-import { type SqlStatement, stringsIn } from '../execution/sql-statements.ts'
+import { type SqlStatement, stringsIn } from '../sql-text/sql-statements.ts'
 import type { CatalogObject } from './catalog.ts'
 
 /** Names that statements speak of; `everything` where what they do cannot be told from their text. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseS3 } from '../execution/s3-store.ts'
+import { parseS3 } from '../archive/s3-store.ts'
 import { number, url } from './config-parts.ts'
 import { signOnShape } from './sign-on-schema.ts'
 

@@ -1,9 +1,9 @@
 import type { MigrationDefinition, Path } from '@switchback/migrations-registry'
+import { among, differencesOf, keyParams } from '../comparing/compare.ts'
 import { quoteIdent } from '../db/db.ts'
-import { among, differencesOf, keyParams } from '../execution/compare.ts'
-import { KEY_SEPARATOR, type Key, type Side } from '../execution/keyset.ts'
-import { describeMapping } from '../execution/mapping.ts'
-import { type Connection, inTransaction, type Sql, type Target } from '../execution/target.ts'
+import { KEY_SEPARATOR, type Key, type Side } from '../mapping/keyset.ts'
+import { describeMapping } from '../mapping/mapping.ts'
+import { type Connection, inTransaction, type Sql, type Target } from '../target/target.ts'
 import { describeFarMapping, farPair } from '../two-targets/pair.ts'
 
 export interface BothColumn {

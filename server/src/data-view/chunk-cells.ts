@@ -1,5 +1,5 @@
-import { isThere } from '../execution/repairs.ts'
-import type { Sql } from '../execution/target.ts'
+import { isThere } from '../comparing/repairs.ts'
+import type { Sql } from '../target/target.ts'
 
 /** Neighbouring chunks of a copy, drawn as one cell. */
 export interface ChunkCell {

@@ -4,8 +4,8 @@ import request from 'supertest'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { executionOn, openTarget } from '../execution/execution.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
-import type { Target } from '../execution/target.ts'
 import { type TestApi, testApi } from '../http/test-api.ts'
+import type { Target } from '../target/target.ts'
 
 const ROWS = 5_000
 const FAULTY = '17'

@@ -1,6 +1,6 @@
 import type { Path } from '@switchback/migrations-registry'
-import { isThere } from '../execution/repairs.ts'
-import type { Sql } from '../execution/target.ts'
+import { isThere } from '../comparing/repairs.ts'
+import type { Sql } from '../target/target.ts'
 
 /** A key that waits to be copied again from the path that is ahead. */
 export interface QueuedRepair {

@@ -2,8 +2,8 @@ import { constants } from 'node:fs'
 import { access, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
+import { parseS3, s3Store } from '../archive/s3-store.ts'
 import type { Config } from '../config/config.ts'
-import { parseS3, s3Store } from '../execution/s3-store.ts'
 import { type Check, checksOf, faultText } from './check.ts'
 
 const GB = 1e9

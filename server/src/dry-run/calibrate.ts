@@ -1,4 +1,4 @@
-import type { Sql, Target } from '../execution/target.ts'
+import type { Sql, Target } from '../target/target.ts'
 import { tablesToSample } from './sampled-table.ts'
 
 const PAGE = 8192

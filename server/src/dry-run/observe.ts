@@ -1,6 +1,6 @@
-import type { Sql } from '../execution/target.ts'
 import { keyOfNames } from '../lint/ast.ts'
 import { modeOfCatalog, strongest, type TableLock } from '../lint/locks.ts'
+import type { Sql } from '../target/target.ts'
 
 /** What a statement was seen to do in its transaction. */
 export interface Observed {

@@ -1,5 +1,4 @@
 import type { Constraint, Node } from 'libpg-query'
-import type { Sql } from '../execution/target.ts'
 import {
   alteredTable,
   columnDefIn,
@@ -10,6 +9,7 @@ import {
   keyOfNames,
   names,
 } from '../lint/ast.ts'
+import type { Sql } from '../target/target.ts'
 import { type SampledTable, tablesToSample } from './sampled-table.ts'
 
 /** A foreign key that a statement would make, on tables that are there. */

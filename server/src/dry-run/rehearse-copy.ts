@@ -1,7 +1,7 @@
 import type { MigrationDefinition, MigrationSql } from '@switchback/migrations-registry'
 import { executionOn } from '../execution/execution.ts'
-import { messageOf } from '../execution/execution-error.ts'
-import type { Target } from '../execution/target.ts'
+import { messageOf } from '../target/execution-error.ts'
+import type { Target } from '../target/target.ts'
 
 /** What came of copying the sampled rows of old to new. */
 export interface RehearsedCopy {

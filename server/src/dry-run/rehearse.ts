@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { quoteTable } from '../db/db.ts'
-import { prepareConcurrent } from '../execution/concurrent-ddl.ts'
-import { messageOf } from '../execution/execution-error.ts'
-import { modeOf, type SqlStatement } from '../execution/sql-statements.ts'
-import { type Connection, inTransaction, type Target } from '../execution/target.ts'
+import { prepareConcurrent } from '../ddl/concurrent-ddl.ts'
 import type { TableLock } from '../lint/locks.ts'
+import { modeOf, type SqlStatement } from '../sql-text/sql-statements.ts'
+import { messageOf } from '../target/execution-error.ts'
+import { type Connection, inTransaction, type Target } from '../target/target.ts'
 import { locksOf, type Observed, observe, relationNames } from './observe.ts'
 
 export interface Rehearsed extends Observed {

@@ -1,5 +1,5 @@
 import type { MigrationDefinition, MigrationSql, Path } from '@switchback/migrations-registry'
-import type { Target } from '../execution/target.ts'
+import type { Target } from '../target/target.ts'
 import { type DryRun, dryRun } from './dry-run.ts'
 
 interface Migration {

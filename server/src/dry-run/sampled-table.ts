@@ -1,6 +1,6 @@
 import { quoteIdent } from '../db/db.ts'
-import type { Sql } from '../execution/target.ts'
 import { keyOfNames } from '../lint/ast.ts'
+import type { Sql } from '../target/target.ts'
 
 /** A table whose rows are to be copied. */
 export interface SampledTable {

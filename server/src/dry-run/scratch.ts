@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type { Catalog } from '../catalog/catalog.ts'
 import { recreate } from '../catalog/recreate.ts'
 import { quoteIdent } from '../db/db.ts'
-import { messageOf } from '../execution/execution-error.ts'
-import { createTarget, type Sql, type Target } from '../execution/target.ts'
 import { startBundledPostgres } from '../postgres/bundled-postgres.ts'
+import { messageOf } from '../target/execution-error.ts'
+import { createTarget, type Sql, type Target } from '../target/target.ts'
 
 export interface Scratch {
   readonly target: Target

@@ -1,5 +1,5 @@
-import type { Sql } from '../execution/target.ts'
 import { keyOfNames } from '../lint/ast.ts'
+import type { Sql } from '../target/target.ts'
 
 /** A table of the target: how big, and how busy. */
 export interface TableFacts {

@@ -1,7 +1,7 @@
 import type { CatalogDifference } from '../catalog/compare-catalogs.ts'
-import { type Holder, inTheWayOf } from '../execution/holders.ts'
 import { blocks, holdsUpTraffic, strongest } from '../lint/locks.ts'
 import type { PlannedLock, StatementPlan } from '../plan/statement-plan.ts'
+import { type Holder, inTheWayOf } from '../target/holders.ts'
 import { type Estimate, estimateOf, type Measured, measuredInTarget } from './estimate.ts'
 import type { RanStatement } from './ran.ts'
 import type { TableFacts } from './target-facts.ts'

@@ -1,9 +1,9 @@
 import type { InstanceFacts, MigrationDefinition, Throttle, Work } from '@switchback/migrations-registry'
 import { reliesOnDrain, throttleOf, undrained } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
-import { isTransient } from '../execution/execution-error.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
 import type { PhaseService, StoredMigration, WorkProgress } from '../phases/phase-service.ts'
+import { isTransient } from '../target/execution-error.ts'
 
 export interface WorkRunnerDeps {
   readonly phases: PhaseService

@@ -1,5 +1,5 @@
 import type { AlterTableCmd, ColumnDef, Constraint, Node, RangeVar, TypeName } from 'libpg-query'
-import { stringsIn } from '../execution/sql-statements.ts'
+import { stringsIn } from '../sql-text/sql-statements.ts'
 
 /** A relation as sets know it: without the schema where that is `public`. */
 export const keyOf = (range: RangeVar | undefined): string =>

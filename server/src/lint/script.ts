@@ -1,5 +1,5 @@
 import { hasSqlDetails, loadModule, type Node, parseSync, type ScanToken, scanSync } from 'libpg-query'
-import { wordsOfSync } from '../execution/words.ts'
+import { wordsOfSync } from '../sql-text/words.ts'
 import { createSource, type Source } from './source.ts'
 
 export interface Statement {

@@ -1,7 +1,7 @@
 import { quoteTable } from '../db/db.ts'
-import { columnsOf } from '../execution/table-columns.ts'
-import { type Connection, inTransaction, type Target } from '../execution/target.ts'
 import { loadParser } from '../lint/script.ts'
+import { columnsOf } from '../mapping/table-columns.ts'
+import { type Connection, inTransaction, type Target } from '../target/target.ts'
 import { identifier, type MappedColumn } from './mapped-columns.ts'
 
 /** What the catalog says of a column of the new table: that of the old one which fills it. */

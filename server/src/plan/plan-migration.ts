@@ -7,7 +7,7 @@ import {
   type Phase,
   type PhaseRow,
 } from '@switchback/migrations-registry'
-import { parseSql } from '../execution/sql-statements.ts'
+import { parseSql } from '../sql-text/sql-statements.ts'
 import { type PlannedFile, planFile, type StatementPlan } from './statement-plan.ts'
 
 export interface PhasePlan {

@@ -1,11 +1,11 @@
 import { PHASES } from '@switchback/migrations-registry'
 import { z } from 'zod'
-import { ExecutionError } from '../execution/execution-error.ts'
 import { HttpProblem, unknownMigration } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { migrationParams } from '../http/schemas.ts'
 import type { PhaseService } from '../phases/phase-service.ts'
+import { ExecutionError } from '../target/execution-error.ts'
 import { planMigration } from './plan-migration.ts'
 
 const file = z.enum(['expand', 'rollback', 'contract'])

@@ -1,8 +1,8 @@
 import type { Node } from 'libpg-query'
-import { modeOf, parseSql, type SqlStatement } from '../execution/sql-statements.ts'
 import { alteredTable, commandsOf, constraintIn, keyOf } from '../lint/ast.ts'
 import { blocks, holdsUpTraffic, type LockMode } from '../lint/locks.ts'
 import { createWorld } from '../lint/world.ts'
+import { modeOf, parseSql, type SqlStatement } from '../sql-text/sql-statements.ts'
 import { expectedLocks, type TableOfIndex } from './expected-locks.ts'
 
 export type PlannedFile = 'expand' | 'rollback' | 'contract'

@@ -7,7 +7,7 @@ import type {
   StepRow,
   StepValues,
 } from '@switchback/migrations-registry'
-import { messageOf, NETWORK, StepFailed, throwIfStopped } from '../execution/execution-error.ts'
+import { messageOf, NETWORK, StepFailed, throwIfStopped } from '../target/execution-error.ts'
 
 /** A step as the engine calls it: bounded in time, and with errors that are told apart. */
 export interface CalledStep {

@@ -1,19 +1,11 @@
-import { among, type Difference, keyParams } from '../execution/compare.ts'
-import type { Compared, Comparing } from '../execution/comparing.ts'
-import {
-  countRows,
-  type Key,
-  keyArray,
-  keyText,
-  rangeParams,
-  sampleKeys,
-  within,
-} from '../execution/keyset.ts'
-import type { Mapping } from '../execution/mapping.ts'
-import { planWalk } from '../execution/plan-walk.ts'
-import type { Slice } from '../execution/slices.ts'
-import type { Connection, Sql, Target } from '../execution/target.ts'
+import { among, type Difference, keyParams } from '../comparing/compare.ts'
+import type { Compared, Comparing } from '../comparing/comparing.ts'
+import { countRows, type Key, keyArray, keyText, rangeParams, sampleKeys, within } from '../mapping/keyset.ts'
+import type { Mapping } from '../mapping/mapping.ts'
+import type { Connection, Sql, Target } from '../target/target.ts'
 import { readOld } from '../two-targets/copy-far.ts'
+import { planWalk } from '../walks/plan-walk.ts'
+import type { Slice } from '../walks/slices.ts'
 import type { CalledStep } from './called-step.ts'
 import { repairByStep } from './copy-step.ts'
 import { differencesOfRows, stepRows } from './step-rows.ts'

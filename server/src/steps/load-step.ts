@@ -2,8 +2,8 @@ import { realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BackfillStep, MigrationDefinition } from '@switchback/migrations-registry'
 import { createJiti } from 'jiti'
-import { ExecutionError, messageOf } from '../execution/execution-error.ts'
 import { loadMigrationFolders } from '../migrations-folder/load-migration-folder.ts'
+import { ExecutionError, messageOf } from '../target/execution-error.ts'
 
 /** The code of custom steps. A server runs what lies in its own folder, never what somebody posts. */
 export interface Steps {

@@ -1,7 +1,7 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
-import { copyOf, type Mapping, typeOf } from '../execution/mapping.ts'
-import { type Column, columnsOf, type TableColumns } from '../execution/table-columns.ts'
-import type { Sql } from '../execution/target.ts'
+import { copyOf, type Mapping, typeOf } from '../mapping/mapping.ts'
+import { type Column, columnsOf, type TableColumns } from '../mapping/table-columns.ts'
+import type { Sql } from '../target/target.ts'
 
 /**
  * The mapping of a migration whose new is written by a step. Its `to` is no table: it has the columns that the

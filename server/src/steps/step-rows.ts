@@ -1,8 +1,8 @@
 import type { StepKey, StepRow, StepValues } from '@switchback/migrations-registry'
-import { among, type Difference, keyParams } from '../execution/compare.ts'
-import { type Key, keyText, within } from '../execution/keyset.ts'
-import type { Mapping } from '../execution/mapping.ts'
-import type { Sql } from '../execution/target.ts'
+import { among, type Difference, keyParams } from '../comparing/compare.ts'
+import { type Key, keyText, within } from '../mapping/keyset.ts'
+import type { Mapping } from '../mapping/mapping.ts'
+import type { Sql } from '../target/target.ts'
 import { readOld, type Texts } from '../two-targets/copy-far.ts'
 import type { CalledStep } from './called-step.ts'
 

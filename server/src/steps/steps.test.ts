@@ -14,7 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openTarget } from '../execution/execution.ts'
 import { type ExecutionWorld, executionWorld, orderOf } from '../execution/execution-for-tests.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
-import type { Target } from '../execution/target.ts'
+import type { Target } from '../target/target.ts'
 import { createSteps } from './load-step.ts'
 import { stepExecutionOn } from './step-execution.ts'
 

@@ -1,11 +1,11 @@
-import { requireSameBlocks } from '../execution/blocks.ts'
-import { type Key, keyText, type Range, type Side } from '../execution/keyset.ts'
-import type { Mapping } from '../execution/mapping.ts'
-import type { Slice } from '../execution/slices.ts'
-import type { Connection, Target } from '../execution/target.ts'
-import { rangedValue } from '../execution/value-ranges.ts'
-import { sideOf, type ValueOf } from '../execution/walk.ts'
-import { type Ends, endsOf, upperOf } from '../execution/walk-ends.ts'
+import { type Key, keyText, type Range, type Side } from '../mapping/keyset.ts'
+import type { Mapping } from '../mapping/mapping.ts'
+import type { Connection, Target } from '../target/target.ts'
+import { requireSameBlocks } from '../walks/blocks.ts'
+import type { Slice } from '../walks/slices.ts'
+import { rangedValue } from '../walks/value-ranges.ts'
+import { sideOf, type ValueOf } from '../walks/walk.ts'
+import { type Ends, endsOf, upperOf } from '../walks/walk-ends.ts'
 
 /** A range of old in the order in which its parts are gone through. */
 export interface OldRange {

@@ -5,9 +5,9 @@ import { type DatabaseSignal, definitionSchema } from '@switchback/migrations-re
 import { streamingReplica, waitFor, watchdog } from '@switchback/test/support'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createInspection } from '../execution/inspection.ts'
-import { createTarget, type Target } from '../execution/target.ts'
 import { type BundledPostgres, startBundledPostgres } from '../postgres/bundled-postgres.ts'
+import { createInspection } from '../target/inspection.ts'
+import { createTarget, type Target } from '../target/target.ts'
 import { createDatabaseSignals, type DatabaseSignals } from './database-signals.ts'
 
 /** A server with the extension and a standby; two databases on it, one for each path. */

@@ -5,7 +5,7 @@ import {
   tripwiresOf,
 } from '@switchback/migrations-registry'
 import type { Clock } from '../db/clock.ts'
-import type { Inspection, TargetReading } from '../execution/inspection.ts'
+import type { Inspection, TargetReading } from '../target/inspection.ts'
 
 export type Readings = Readonly<Partial<Record<DatabaseSignal, readonly DatabaseReading[]>>>
 

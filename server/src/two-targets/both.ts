@@ -1,6 +1,6 @@
 import type { Path } from '@switchback/migrations-registry'
-import type { Key } from '../execution/keyset.ts'
-import { lockKeys } from '../execution/repair-keys.ts'
+import { lockKeys } from '../comparing/repair-keys.ts'
+import type { Key } from '../mapping/keyset.ts'
 import type { Connections, FarPair, Targets } from './pair.ts'
 
 /** Below PostgreSQL's deadlock timeout of 1 s: the application is never chosen as the victim. */

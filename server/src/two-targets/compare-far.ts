@@ -1,9 +1,9 @@
 import type { Path } from '@switchback/migrations-registry'
+import { among, type Difference, keyParams } from '../comparing/compare.ts'
 import { quoteIdent } from '../db/db.ts'
-import { among, type Difference, keyParams } from '../execution/compare.ts'
-import { type Key, keyArray, keyAt, keyText, type Range, rangeParams, within } from '../execution/keyset.ts'
-import { differs } from '../execution/table-columns.ts'
-import type { Sql } from '../execution/target.ts'
+import { type Key, keyArray, keyAt, keyText, type Range, rangeParams, within } from '../mapping/keyset.ts'
+import { differs } from '../mapping/table-columns.ts'
+import type { Sql } from '../target/target.ts'
 import type { FarPair, TextSide } from './pair.ts'
 
 type Both = Readonly<Record<Path, Sql>>

@@ -1,11 +1,11 @@
 import type { MigrationDefinition, Path } from '@switchback/migrations-registry'
 import { quoteIdent } from '../db/db.ts'
-import { ExecutionError } from '../execution/execution-error.ts'
-import type { Side } from '../execution/keyset.ts'
-import { alike, copyOf, type Mapping, requireUnique, typeOf } from '../execution/mapping.ts'
-import { type ReverseMapping, reverseMapping } from '../execution/reverse-mapping.ts'
-import { type Column, columnsOf, type TableColumns } from '../execution/table-columns.ts'
-import type { Connection, Sql, Target } from '../execution/target.ts'
+import type { Side } from '../mapping/keyset.ts'
+import { alike, copyOf, type Mapping, requireUnique, typeOf } from '../mapping/mapping.ts'
+import { type ReverseMapping, reverseMapping } from '../mapping/reverse-mapping.ts'
+import { type Column, columnsOf, type TableColumns } from '../mapping/table-columns.ts'
+import { ExecutionError } from '../target/execution-error.ts'
+import type { Connection, Sql, Target } from '../target/target.ts'
 
 /** The databases of the two paths. */
 export type Targets = Readonly<Record<Path, Target>>

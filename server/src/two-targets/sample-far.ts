@@ -1,6 +1,6 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
-import { type SampleCompared, sampleKeys, waiting } from '../execution/inspection.ts'
-import { keyText } from '../execution/keyset.ts'
+import { keyText } from '../mapping/keyset.ts'
+import { type SampleCompared, sampleKeys, waiting } from '../target/inspection.ts'
 import { onBoth, underLocks } from './both.ts'
 import { farDifferencesOf } from './compare-far.ts'
 import { describeFarMapping, farPair, type Targets } from './pair.ts'

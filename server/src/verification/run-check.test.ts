@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { checkSchema } from '@switchback/migrations-registry'
 import { freePort, type TestDatabase, testDatabase } from '@switchback/test/support'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createInspection, type Inspection } from '../execution/inspection.ts'
-import { createTarget, type Target } from '../execution/target.ts'
+import { createInspection, type Inspection } from '../target/inspection.ts'
+import { createTarget, type Target } from '../target/target.ts'
 import { runCheck } from './run-check.ts'
 
 let database: TestDatabase

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import type { Check } from '@switchback/migrations-registry'
 import { nameOfCheck } from '@switchback/migrations-registry'
-import type { Inspection } from '../execution/inspection.ts'
+import type { Inspection } from '../target/inspection.ts'
 import type { Finding } from './verification-store.ts'
 
 export interface CheckDeps {

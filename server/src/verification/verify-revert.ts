@@ -1,8 +1,8 @@
 import type { Judgement, MigrationDefinition } from '@switchback/migrations-registry'
 import { formatDuration, guardedPaths, isRestingOnOld } from '@switchback/migrations-registry'
 import type { Execution } from '../execution/execution-port.ts'
-import type { Inspection } from '../execution/inspection.ts'
 import type { StoredMigration } from '../phases/phase-service.ts'
+import type { Inspection } from '../target/inspection.ts'
 import { runCheck } from './run-check.ts'
 import type { Finding, UnverifiedRevert, Verification } from './verification-store.ts'
 

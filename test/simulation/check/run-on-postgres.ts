@@ -5,7 +5,7 @@ import pg from 'pg'
 import { type Outcome, ROWS, type Script, tell } from './script.ts'
 import { codeOf, type Memory, MIGRATION, VERBS } from './verbs.ts'
 
-const folder = new URL('../../../server/src/execution/sql/', import.meta.url)
+const folder = new URL('../../../server/src/target/sql/', import.meta.url)
 const sqlOf = (file: string): string => readFileSync(fileURLToPath(new URL(file, folder)), 'utf8')
 
 export interface PostgresRunner {

@@ -33,8 +33,8 @@ const FENCE_WAIT_MS = 60
 const SLICE_MS = 20
 
 /**
- * The database work of the target. The order of its steps mirrors `server/src/execution`; the steps
- * themselves are operations of the simulated database, each a statement of its own.
+ * The database work of the target. The order of its steps mirrors `fence`, `copying` and `comparing` of the
+ * server; the steps themselves are operations of the simulated database, each a statement of its own.
  */
 export function createSimExecution(options: SimExecutionOptions, process: SimProcess): Execution {
   const { network, db, checker, schema, minimum, mutant } = options

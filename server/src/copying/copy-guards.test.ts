@@ -1,0 +1,119 @@
+import { definitionSchema } from '@switchback/migrations-registry'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type ExecutionWorld, executionWorld } from '../execution/execution-for-tests.ts'
+import { describeMapping, type Mapping } from '../mapping/mapping.ts'
+import { createTarget, type Target } from '../target/target.ts'
+import { openCopy } from './checkpoints.ts'
+import { copyChunk, fillChunk, type OpenRange } from './copy-chunk.ts'
+import { giveUpRow } from './failed-rows.ts'
+import { splitRange } from './split-range.ts'
+
+const EPOCH = 3
+const definition = definitionSchema.parse({
+  id: 'guarded',
+  title: 'x',
+  copy: { from: 'public.old_t', to: 'public.new_t', key: { id: 'id' }, columns: { v: 'v' } },
+})
+
+let world: ExecutionWorld
+let target: Target
+let mapping: Mapping
+
+beforeEach(async () => {
+  world = await executionWorld('guarded')
+  await world.pool.query(`create table old_t (id int primary key, v text);
+    create table new_t (id int primary key, v text);
+    insert into old_t select i, 'v' || i from generate_series(1, 100) i`)
+  target = createTarget({ url: world.database.url, name: 'test', onIdleError: () => undefined })
+  mapping = await describeMapping(target, definition)
+})
+afterEach(async () => {
+  await target.end()
+  await world.drop()
+})
+
+const places = () => ({ source: target, target })
+const open = () => openCopy(places(), mapping, EPOCH)
+
+async function firstRange(): Promise<OpenRange> {
+  const range = await (await open()).next(100, 'one')
+  if (range === undefined) throw new Error('there is no range')
+  return range
+}
+
+const bounds = (ranges: readonly (OpenRange | undefined)[]) =>
+  ranges.map((range) => range && [range.after?.[0], range.upTo?.[0]])
+
+test('who hands out a range by a frontier that another process has moved, hands out the one after it', async () => {
+  const [one, other] = [await open(), await open()]
+  const ranges = [await one.next(10, 'one'), await other.next(10, 'other'), await one.next(10, 'one')]
+  expect(bounds(ranges)).toEqual([
+    [undefined, '10'],
+    ['10', '20'],
+    ['20', '30'],
+  ])
+})
+
+// What a stopped worker holds may be another range by now: somebody has cut it, or a crash of the target took
+// back that it was handed out, and its number went to another one.
+const STALE = {
+  'its end': (range: OpenRange): OpenRange => ({ ...range, upTo: ['50'] }),
+  'its beginning': (range: OpenRange): OpenRange => ({ ...range, after: ['50'] }),
+}
+
+test.each(
+  Object.entries(STALE).flatMap(([what, stale]) =>
+    ([fillChunk, copyChunk] as const).map((copy) => ({ what, stale, copy })),
+  ),
+)(
+  '$copy.name copies nothing of a range of which $what is not what its checkpoint says',
+  async ({ stale, copy }) => {
+    const range = await firstRange()
+    expect(await target.connection((on) => copy(on, mapping, stale(range)))).toBeUndefined()
+    expect(await world.rows('select from new_t')).toEqual([])
+    expect(await target.connection((on) => copy(on, mapping, range))).toEqual({ rows: 100, changed: 100 })
+  },
+)
+
+test.each([{ copy: fillChunk }, { copy: copyChunk }])(
+  '$copy.name copies nothing of a range that is done',
+  async ({ copy }) => {
+    const range = await firstRange()
+    await target.connection((on) => copyChunk(on, mapping, range))
+    await world.pool.query('delete from new_t')
+    expect(await target.connection((on) => copy(on, mapping, range))).toBeUndefined()
+    expect(await world.rows('select from new_t')).toEqual([])
+  },
+)
+
+test.each(Object.entries(STALE))(
+  'no row is given up by a range of which %s is not what its checkpoint says',
+  async (_, stale) => {
+    const range = await firstRange()
+    await giveUpRow(places(), mapping, 100, stale(range), new Error('at fault'))
+    expect(await world.rows('select done from switchback.checkpoints')).toEqual([{ done: false }])
+    expect(await world.rows('select from switchback.failed_rows')).toEqual([])
+  },
+)
+
+test('a range is cut once: who would cut what is cut or copied by now has nothing of it', async () => {
+  const range = await firstRange()
+  expect(bounds((await splitRange(places(), range)) as readonly OpenRange[])).toEqual([
+    [undefined, '50'],
+    ['50', '100'],
+  ])
+  expect(await splitRange(places(), range)).toBeUndefined()
+  const [half] = (await splitRange(places(), { ...range, upTo: ['50'] })) as readonly OpenRange[]
+  if (half === undefined) throw new Error('it was not cut')
+  await target.connection((on) => copyChunk(on, mapping, half))
+  expect(await splitRange(places(), half)).toBeUndefined()
+  expect(
+    await world.rows(
+      'select after_key[1] as after, up_to_key[1] as up_to, done from switchback.checkpoints order by up_to_key[1]::int',
+    ),
+  ).toEqual([
+    { after: null, up_to: '25', done: true },
+    { after: '25', up_to: '50', done: false },
+    { after: '50', up_to: '100', done: false },
+  ])
+})
