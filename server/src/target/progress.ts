@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { RangesProgress, WorkerProgress, WorkProgress } from '../phases/phase-service.ts'
 
 /** Progress of one piece of work; what is set is reported at once where it says something new, and in any
@@ -72,7 +73,9 @@ export function createProgress(report: (progress: WorkProgress) => void, clock: 
       workers = by
     },
     ranges: (next) => {
+      const news = !isDeepStrictEqual(next, ranges)
       ranges = next
+      if (news) tell()
     },
     throttledBy: (reason) => {
       const news = reason !== throttledBy
