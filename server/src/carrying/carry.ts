@@ -74,23 +74,22 @@ export async function startCarrying(
   const checksum = createHash('sha256').update(text).digest('hex')
   const found = await standing(target, mapping.migration, sql)
   if (found.checksum === checksum && found.whole) return 'there'
-  const done = await persistently(deps, watch.signal, () =>
-    locked(deps, watch, async (connection) => {
-      if (!(await isNewest(connection, mapping.migration, watch.epoch))) return false
-      // Old before new, as everybody locks.
-      for (const table of [mapping.from.table, mapping.to.table]) {
-        await connection.query(`lock table ${table} in share row exclusive mode`)
-      }
-      await connection.query(`select pg_advisory_xact_lock(hashtext('switchback install'), 0)`)
-      await connection.client.query(text)
-      await connection.query(
-        `insert into switchback.installed (part, checksum) values ($1, $2)
-         on conflict (part) do update set checksum = excluded.checksum`,
-        [part(mapping.migration), checksum],
-      )
-      return true
-    }),
-  )
+  let tables = [mapping.to.table, mapping.from.table]
+  const done = await inTurn(deps, watch, mapping.migration, async (connection) => {
+    // Who writes new holds it and waits for old, once triggers are there; who writes old, the other way round.
+    // Where both are at it one of the two orders would never be had, so they take turns.
+    tables = tables.toReversed()
+    for (const table of tables) {
+      await connection.query(`lock table ${table} in share row exclusive mode`)
+    }
+    await connection.query(`select pg_advisory_xact_lock(hashtext('switchback install'), 0)`)
+    await connection.client.query(text)
+    await connection.query(
+      `insert into switchback.installed (part, checksum) values ($1, $2)
+       on conflict (part) do update set checksum = excluded.checksum`,
+      [part(mapping.migration), checksum],
+    )
+  })
   if (!done) return 'stale'
   return found.checksum === undefined || found.whole ? 'installed' : 'damaged'
 }
@@ -104,26 +103,49 @@ export async function stopCarrying(deps: CarryDeps, migration: string, watch: Ca
     [names],
   )
   if (left.length === 0) return 'removed'
-  const done = await persistently(deps, watch.signal, () =>
-    locked(deps, watch, async (connection) => {
-      if (!(await isNewest(connection, migration, watch.epoch))) return false
-      const { rows } = await connection.query<{ name: string; table: string }>(
-        `select t.tgname as name, t.tgrelid::regclass::text as "table"
-         from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
-         where n.nspname = 'switchback' and p.proname = any($1) and t.tgparentid = 0`,
-        [names],
-      )
-      for (const { name, table } of rows) {
+  // What is not recorded is not missed: whoever installs them again meanwhile finds nothing damaged.
+  const forget = (connection: Connection) =>
+    connection.query('delete from switchback.installed where part = $1', [part(migration)])
+  const { rows } = await deps.target.query<{ table: string; triggers: string[] }>(
+    `select t.tgrelid::regclass::text as "table", array_agg(t.tgname::text order by t.tgname) as triggers
+     from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'switchback' and p.proname = any($1) and t.tgparentid = 0 group by t.tgrelid`,
+    [names],
+  )
+  // Table by table: a writer that holds the one waits for the other in its trigger, and would never let go of it
+  // as long as both are asked for in one transaction.
+  for (const { table, triggers } of rows) {
+    const gone = await inTurn(deps, watch, migration, async (connection) => {
+      await forget(connection)
+      for (const name of triggers) {
         await connection.query(`drop trigger if exists ${quoteIdent(name)} on ${table}`)
       }
-      for (const name of names) {
-        await connection.query(`drop function if exists switchback.${quoteIdent(name)}()`)
-      }
-      await connection.query('delete from switchback.installed where part = $1', [part(migration)])
+    })
+    if (!gone) return 'stale'
+  }
+  const done = await inTurn(deps, watch, migration, async (connection) => {
+    await forget(connection)
+    for (const name of names) {
+      await connection.query(`drop function if exists switchback.${quoteIdent(name)}()`)
+    }
+  })
+  return done ? 'removed' : 'stale'
+}
+
+/** Works in a transaction of its own until that goes through; false where a newer epoch has come. */
+function inTurn(
+  deps: CarryDeps,
+  watch: CarryWatch,
+  migration: string,
+  work: (connection: Connection) => Promise<void>,
+): Promise<boolean> {
+  return persistently(deps, watch.signal, () =>
+    locked(deps, watch, async (connection) => {
+      if (!(await isNewest(connection, migration, watch.epoch))) return false
+      await work(connection)
       return true
     }),
   )
-  return done ? 'removed' : 'stale'
 }
 
 /** Whoever asks late, for an epoch that has passed, is to undo nothing. The row stays locked: a newer epoch is
