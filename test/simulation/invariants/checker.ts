@@ -137,6 +137,11 @@ export class Checker {
     this.#history.served(read, value)
   }
 
+  /** A process hears of the server, from which it may have its lease again. */
+  hears(app: Speaker): void {
+    if (app.halted) this.#inFlight.giveUpReads(app)
+  }
+
   /** The read has failed. */
   readEnded(read: ReadOp): void {
     this.#inFlight.readEnded(read)

@@ -65,8 +65,13 @@ export class InFlight {
 
   /** The process is gone, and what it had in flight with it. */
   gone(app: Speaker): void {
-    for (const read of this.#reads) if (read.app === app) this.#reads.delete(read)
+    this.giveUpReads(app)
     for (const token of this.#sent) if (token.app === app) this.#sent.delete(token)
+  }
+
+  /** Reads that were under way when its lease was over are refused at their end, also where it has one again. */
+  giveUpReads(app: Speaker): void {
+    for (const read of this.#reads) if (read.app === app) this.#reads.delete(read)
   }
 
   forgetEnded(): void {

@@ -162,7 +162,8 @@ export class Application implements Speaker {
       },
     })
     const lie = lieOf(mutant, () => this.#options.checker.oldestRead(this))
-    const link = createSimLink({ network, process, endpoint, rough, again: [5, 60], lie })
+    const onMessage = () => this.#options.checker.hears(this)
+    const link = createSimLink({ network, process, endpoint, rough, again: [5, 60], lie, onMessage })
     const newId = () => `${process.name}-${process.incarnation}-${++ids}`
     return (await createClient(settings, { link, newId })).client
   }

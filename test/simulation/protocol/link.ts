@@ -31,6 +31,8 @@ export interface LinkOptions {
   readonly again: readonly [number, number]
   /** Changes what an instance says of its positions: what some mutants consist of. */
   readonly lie: ((body: unknown) => unknown) | undefined
+  /** Called before a message reaches the instance. */
+  readonly onMessage: () => void
 }
 
 interface Wire {
@@ -43,7 +45,7 @@ let connections = 0
 
 /** The link of one process to the server, over the simulated network. */
 export function createSimLink(options: LinkOptions): Link {
-  const { network, process, endpoint, rough, lie } = options
+  const { network, process, endpoint, rough, lie, onMessage } = options
   let listener: LinkListener | undefined
   let wire: Wire | undefined
   let closed = false
@@ -64,7 +66,9 @@ export function createSimLink(options: LinkOptions): Link {
   const { incarnation } = process
   const toClient = (to: Wire, what: string, run: () => void) => {
     const deliver = () => {
-      if (wire === to && process.incarnation === incarnation) run()
+      if (wire !== to || process.incarnation !== incarnation) return
+      onMessage()
+      run()
     }
     if (rough) network.send(endpoint.process, process, () => what, deliver)
     else to.channel.toClient(() => `gets ${what}`, deliver)
