@@ -136,6 +136,14 @@ describe('a measured tripwire', () => {
       'notify',
     ],
     [
+      'both failing, and new worse by no more than chance does in one of many looks',
+      errors,
+      paths({ count: 120, errors: 66 }, { count: 120, errors: 40 }),
+      'breach',
+      'both-paths',
+      'notify',
+    ],
+    [
       'new failing alone now, after an outage of both',
       errors,
       [

@@ -13,6 +13,8 @@ const FAILING = 0.5
 /** The other path must have this many samples before it can take the blame off this one. */
 const ALIKE_SAMPLES = 30
 const CONFIDENCE = 0.99
+/** While both fail, chance gets a look with every batch of measurements: it must not win one of hundreds. */
+const WORSE_CONFIDENCE = 0.9999
 const FLOOR_MS = 2
 
 /** One look: the value of the path in one window. */
@@ -231,7 +233,7 @@ function failsAlike(
   if (other.samples < ALIKE_SAMPLES || other.value < FAILING * limit) return false
   if (own.value <= ALIKE * other.value) return true
   if (own.proportion === undefined || other.proportion === undefined) return false
-  return leastDifference(own.proportion, other.proportion, CONFIDENCE) <= 0
+  return leastDifference(own.proportion, other.proportion, WORSE_CONFIDENCE) <= 0
 }
 
 function numbersOf(own: Look, other: Look, limit: number): VerdictNumbers {

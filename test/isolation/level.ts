@@ -7,7 +7,7 @@ import type { Scenario } from './round.ts'
 import * as scenarios from './scenarios.ts'
 
 /** Interleavings that are sampled of each scenario at each level. ISOLATION_RUNS asks for more. */
-const RUNS = Number(process.env.ISOLATION_RUNS ?? 60)
+const RUNS = Number(process.env.ISOLATION_RUNS ?? 40)
 const SEED = Number(process.env.ISOLATION_SEED ?? 1)
 /** More orders than the small scenarios have. */
 const ALL = 5_000

@@ -49,6 +49,7 @@ const ENGINE = { name: 'engine' }
 const DRAIN_POLL_MS = 100
 /** How long work that ends by faults that pass is begun again before it counts as failed. */
 const GOES_ON_MS = 600_000
+const LONGEST_PAUSE_MS = 15_000
 export const TRIGGERS_WERE_GONE =
   'triggers were gone or off; they are back, but what was written meanwhile has to be found by verification'
 const nameOf = ({ migration, kind, epoch }: WorkId): string => `${migration} ${kind} ${epoch}`
@@ -61,16 +62,18 @@ const sameWork = (id: WorkId, work: Work | undefined): boolean =>
 export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
   const { phases } = deps
   const running = new Map<string, Running>()
-  /** Since when work ends by faults that pass, time and again. */
-  const failing = new Map<string, number>()
+  /** Since when work ends by faults that pass, and how often it has. */
+  const failing = new Map<string, { readonly since: number; readonly times: number }>()
   let ended = () => {}
 
   /** Work can be taken up where it stands, so what somebody in the way or a broken connection has ended is begun
-   *  again by the timer; a person is asked where that has lasted. */
-  function goesOn(work: WorkId): boolean {
-    const since = failing.get(nameOf(work)) ?? deps.clock()
-    failing.set(nameOf(work), since)
-    return deps.clock() - since < GOES_ON_MS
+   *  again by the timer, after these milliseconds; undefined where that has lasted, and a person is to see to it. */
+  function pauseBeforeNext(work: WorkId): number | undefined {
+    const { since, times } = failing.get(nameOf(work)) ?? { since: deps.clock(), times: 0 }
+    failing.set(nameOf(work), { since, times: times + 1 })
+    if (deps.clock() - since >= GOES_ON_MS) return undefined
+    // Each beginning is in the audit log: a target that is away for minutes must not fill it.
+    return times === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, DRAIN_POLL_MS * 2 ** times)
   }
 
   async function run(
@@ -108,9 +111,11 @@ export function createWorkRunner(deps: WorkRunnerDeps): WorkRunner {
         if (both.aborted) return true
         const message = error instanceof Error ? error.message : String(error)
         deps.onFault(error, `${kind} of ${work.migration}`)
-        if (isTransient(error) && goesOn(work)) {
+        const pause = isTransient(error) ? pauseBeforeNext(work) : undefined
+        if (pause !== undefined) {
           report({ stage: 'trying again', throttledBy: message })
           await report.settled()
+          await deps.delay(pause, both)
           return false
         }
         failing.delete(nameOf(work))

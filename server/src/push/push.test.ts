@@ -103,12 +103,17 @@ test('a snapshot asked for after a commit holds it, even while an older question
     release = resolve
   })
   let first = true
+  let answered = (): void => undefined
+  const looked = new Promise<void>((resolve) => {
+    answered = resolve
+  })
   const slow: Db = {
     ...db,
     query: async (text, params) => {
       const result = await db.query<never>(text, params)
       if (first) {
         first = false
+        answered()
         await held
       }
       return result
@@ -116,6 +121,7 @@ test('a snapshot asked for after a commit holds it, even while an older question
   }
   const snapshots = createSnapshots({ db: slow })
   const before = snapshots.fresh()
+  await looked
   const revision = await commit(2)
   const after = snapshots.fresh()
   release()
