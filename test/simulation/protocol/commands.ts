@@ -108,7 +108,8 @@ export class Commands {
     if (this.#waitsForFleet) {
       this.#waitsForFleet = !server.open || apps.some((app) => app.process.up && !app.registered)
     }
-    return server.process.up && server.phases !== undefined && !this.#waitsForFleet
+    // The server listens once it has compared its state with the target's.
+    return server.process.up && server.open && !this.#waitsForFleet
   }
 
   /** Where everyone writes both, reads come off new at once. */
