@@ -73,6 +73,7 @@ export class SimStore {
     const held: Lock[] = []
     const writes: ((draft: Draft) => void)[] = []
     let sent = false
+    const { incarnation } = process
     const release = () => {
       for (const lock of held.splice(0)) this.#release(lock)
     }
@@ -86,8 +87,9 @@ export class SimStore {
         const lock = await this.#acquire(process, id)
         held.push(lock)
       }, writes)
+      // Killed just now, it had let go of its locks: what it would have sent off is not sent.
+      if (process.incarnation !== incarnation) return await new Promise<never>(() => {})
       sent = true
-      const { incarnation } = process
       await new Promise<void>((resolve) => {
         this.#world.at(this.#travel(), () => {
           if (writes.length > 0) this.#commit((draft) => writes.forEach((write) => void write(draft)))
