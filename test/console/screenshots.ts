@@ -18,6 +18,9 @@ interface Picture {
 }
 
 const openRevert = (page: Page) => page.getByRole('button', { name: 'Revert', exact: true }).first().click()
+/** What the tab holds, and not the head of the page, which is the same for each. */
+const tabFirst = (page: Page) =>
+  page.locator('.tabs').evaluate((tabs) => tabs.scrollIntoView({ block: 'start', behavior: 'instant' }))
 const editFlag = (page: Page) => page.getByRole('button', { name: 'Change profile-badges' }).click()
 const both = (picture: Picture): readonly Picture[] => [
   picture,
@@ -27,10 +30,10 @@ const both = (picture: Picture): readonly Picture[] => [
 const PICTURES = (incident: string): readonly Picture[] => [
   ...both({ name: 'overview', path: '/' }),
   ...both({ name: 'migration', path: '/migrations/user-profiles' }),
-  ...both({ name: 'data', path: '/migrations/rider-addresses/data' }),
-  ...both({ name: 'plan', path: '/migrations/user-profiles/plan' }),
-  ...both({ name: 'sql', path: '/migrations/user-profiles/sql' }),
-  ...both({ name: 'verification', path: '/migrations/driver-balances/data' }),
+  ...both({ name: 'data', path: '/migrations/rider-addresses/data', prepare: tabFirst }),
+  ...both({ name: 'plan', path: '/migrations/user-profiles/plan', prepare: tabFirst }),
+  ...both({ name: 'sql', path: '/migrations/user-profiles/sql', prepare: tabFirst }),
+  ...both({ name: 'verification', path: '/migrations/driver-balances/data', prepare: tabFirst }),
   ...both({ name: 'flag', path: '/flags', prepare: editFlag }),
   ...both({ name: 'incident', path: `/incidents/${incident}` }),
   ...both({ name: 'fleet', path: '/fleet' }),
