@@ -11,6 +11,8 @@ export interface OpenRange extends Range {
   readonly side: Side
   /** Its rows have been copied once, if they were not passed over: those alone count that were. */
   readonly again: boolean
+  /** Rows of old may be copied without locks: those that were written meanwhile are looked at again. */
+  readonly withoutLocks: boolean
 }
 
 export interface ChunkCopied {
@@ -74,10 +76,13 @@ const once =
     return rows[0]
   }
 
+const lockRows = ({ table }: Side): string => `for no key update of ${table.split('.').at(-1)}`
+
 /**
  * Copies one range of which new has no row yet: as `copyChunk`, but it inserts without looking for a row to
- * overwrite, which takes half of the time. Undefined also where new has rows in the range. Fails where a row
- * comes to be in new meanwhile: nothing is overwritten by mistake.
+ * overwrite, which takes half of the time, and without locks where a second look comes after. Undefined also
+ * where new has rows in the range. Fails where a row comes to be in new meanwhile: nothing is overwritten by
+ * mistake.
  */
 export async function fillChunk(
   on: Connection,
@@ -99,7 +104,7 @@ export async function fillChunk(
         select ${oldValues(mapping)} from ${range.side.table}
         where exists (select from claimed) and ${within(range.side, numbers)}
         order by ${orderBy(old)}
-        for no key update of ${old.table.split('.').at(-1)}
+        ${range.withoutLocks ? '' : lockRows(old)}
       ) source
       returning 1
     )
@@ -132,7 +137,7 @@ export async function copyChunk(
       select ${oldValues(mapping)} from ${range.side.table}
       where exists (select from claimed) and ${within(range.side, numbers)}
       order by ${orderBy(old)}
-      for no key update of ${old.table.split('.').at(-1)}
+      ${lockRows(old)}
     ), copied as (
       ${upsertInto(mapping, 'source')}
     )
