@@ -13,7 +13,9 @@ import { tablesByBlocks } from '../walks/blocks.ts'
 export async function maySkipLocks(on: Sql, mapping: Mapping): Promise<boolean> {
   if ((await tablesByBlocks(on, mapping)) === undefined) return false
   const { rows } = await on.query<{ sees: boolean; tied: boolean }>(
-    `with tables as (select relid::oid as oid from pg_partition_tree(to_regclass($1)))
+    `with tables as (
+       select to_regclass($1)::oid as oid union select relid::oid from pg_partition_tree(to_regclass($1))
+     )
      select pg_has_role(current_user, 'pg_read_all_stats', 'usage') as sees,
        exists (select from pg_constraint c join tables t on t.oid = c.conrelid where c.contype = 'f')
        or exists (
