@@ -42,6 +42,8 @@ export interface ApplicationOptions {
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {} }
 let lastValue = 0
+/** Share of the writes that are plain updates. */
+const CHANGES = 0.35
 
 type Routed = Migration<string, AppTx, [], Value, [WriteOp], void, [WriteOp], void>
 
@@ -210,7 +212,7 @@ export class Application implements Speaker {
     const { random, checker, transactions, process } = this.#options
     const drawn = random.next()
     if (drawn < 0.35) return this.#read(migration, key)
-    const op = this.#op(key, drawn < 0.6 ? 'remove' : 'put')
+    const op = this.#op(key, drawn < 0.6 ? 'remove' : this.#kindOfWrite())
     try {
       // In `planned` nothing tells which epoch an empty transaction will turn out to be of.
       if (drawn >= 1 - transactions && checker.fenced(this.applied)) {
@@ -264,8 +266,14 @@ export class Application implements Speaker {
     return process.delay(random.chance(0.2) ? random.between(40, 400) : random.between(0, 15))
   }
 
+  /** At other levels a plain update may miss what a repair has just brought; verification alone finds that. */
+  #kindOfWrite(): 'put' | 'change' {
+    const { isolation, random } = this.#options
+    return isolation === 'read committed' && random.chance(CHANGES) ? 'change' : 'put'
+  }
+
   #op(key: string, kind: WriteOp['kind']): WriteOp {
-    return { app: this.name, key, kind, value: kind === 'put' ? `v${++lastValue}` : undefined }
+    return { app: this.name, key, kind, value: kind === 'remove' ? undefined : `v${++lastValue}` }
   }
 }
 
