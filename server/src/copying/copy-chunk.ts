@@ -9,7 +9,7 @@ export interface OpenRange extends Range {
   readonly id: number
   /** The rows of old that the bounds are about: all of them, or a part that is gone through by itself. */
   readonly side: Side
-  /** Its rows have been copied once, if they were not passed over: those alone count that were. */
+  /** Its rows have been copied once, if they were not passed over: those alone count that new lacks. */
   readonly again: boolean
   /** Rows of old may be copied without locks: those that were written meanwhile are looked at again. */
   readonly withoutLocks: boolean
@@ -142,12 +142,17 @@ export async function copyChunk(
       ${upsertInto(mapping, 'source')}
     )
     update switchback.checkpoints c
-    set done = true, ms = ${SINCE_BEGUN}, rows = (select count(*) from ${range.again ? 'copied' : 'source'}),
+    set done = true, ms = ${SINCE_BEGUN}, rows = (select count(*) from source${range.again ? ` where ${isMissing(mapping)}` : ''}),
       changed = (select count(*) from copied)
     from claimed where c.id = claimed.id
     returning c.rows, c.changed`
   return once(on, mapping, range)(text, [range.id, ...values])
 }
+
+/** Of a row of `source`: that new does not have it, as the statement found it. */
+const isMissing = (mapping: Mapping): string =>
+  `not exists (select from ${mapping.to.table} as switchback_new
+    where ${mapping.keyColumns.map((_, i) => `${newKey(mapping, i)} = source.k${i}`).join(' and ')})`
 
 /** The rows that are looked at, of either table. */
 type BothSides = Pick<Mapping, 'old' | 'new'>

@@ -37,13 +37,13 @@ export interface ApplicationOptions {
   readonly failing: number
   /** Share of the operations that are put into one transaction with others. */
   readonly transactions: number
+  /** Share of the writes that are plain updates, which do nothing where there is no row. */
+  readonly changes: number
   readonly pauseMs: readonly [number, number]
 }
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {} }
 let lastValue = 0
-/** Share of the writes that are plain updates. */
-const CHANGES = 0.35
 
 type Routed = Migration<string, AppTx, [], Value, [WriteOp], void, [WriteOp], void>
 
@@ -244,10 +244,10 @@ export class Application implements Speaker {
   async #transact(client: Switchback, migration: Routed, key: string): Promise<void> {
     const { random, checker, keys } = this.#options
     if (this.#port === undefined) return
-    const ops = [this.#op(key, random.chance(0.4) ? 'remove' : 'put')]
+    const ops = [this.#op(key, random.chance(0.4) ? 'remove' : this.#kindOfWrite())]
     const second = random.pick(keys)
     // In the order of the keys, as whoever locks several has to.
-    if (second > key) ops.push(this.#op(second, 'put'))
+    if (second > key) ops.push(this.#op(second, this.#kindOfWrite()))
     await client.transaction(this.#port, async (open) => {
       // A statement of one's own, which fixes what the transaction sees long before it is let in.
       await open.db.look()
@@ -266,10 +266,9 @@ export class Application implements Speaker {
     return process.delay(random.chance(0.2) ? random.between(40, 400) : random.between(0, 15))
   }
 
-  /** At other levels a plain update may miss what a repair has just brought; verification alone finds that. */
   #kindOfWrite(): 'put' | 'change' {
-    const { isolation, random } = this.#options
-    return isolation === 'read committed' && random.chance(CHANGES) ? 'change' : 'put'
+    const { random, changes } = this.#options
+    return changes > 0 && random.chance(changes) ? 'change' : 'put'
   }
 
   #op(key: string, kind: WriteOp['kind']): WriteOp {
