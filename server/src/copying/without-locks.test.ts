@@ -129,7 +129,7 @@ test('what a crash takes back of the last that was handed out is handed out agai
   // As if nothing of it had reached the disk.
   await world.pool.query('delete from switchback.checkpoints; update switchback.copies set frontier = null')
   expect(await copy.settle()).toBe('ranges')
-  await copy.lookAgain()
+  await (await openCopy(places(true), mapping, 3)).lookAgain()
   const range = await copy.next(100, 'one')
   expect(range).toMatchObject({ after: undefined, again: false })
   if (range === undefined) return

@@ -156,12 +156,17 @@ const settleCopy = (tools: CopyTools, order: WorkOrder, look: 'first' | 'second'
     ),
   )
 
+const WITHOUT_WAITING = new Set<Mutant | undefined>([
+  'second-look-without-waiting',
+  'sweep-before-old-snapshots',
+])
+
 /** Once the first look is on disk and nobody is left who may have missed one of its rows; whoever goes on knows. */
 const openSecondLook = (tools: CopyTools, { epoch, signal }: WorkOrder): Promise<void> =>
   persistently(tools, signal, async (session) => {
     const opened = `${epoch} opened`
     if ((await session.get(CHECKPOINTS, opened)) === true) return
-    if (tools.mutant !== 'second-look-without-waiting') await waitForOlderSnapshots(tools, signal)
+    if (!WITHOUT_WAITING.has(tools.mutant)) await waitForOlderSnapshots(tools, signal)
     await session.upsert(CHECKPOINTS, opened, true)
   })
 

@@ -20,7 +20,8 @@ export const MUTANTS = {
   'no-key-lock': 'dual operations take no lock of their key',
   'no-sweep': 'nothing removes rows of new that old does not have',
   'sweep-read-committed': 'the sweep runs at READ COMMITTED',
-  'sweep-before-old-snapshots': 'the sweep does not wait for transactions with older snapshots',
+  'sweep-before-old-snapshots':
+    'neither the second look nor the sweep waits for transactions with older snapshots',
   'mismatch-without-recheck':
     'verification repairs what one comparison found, without another look under the lock',
   'revert-waits-for-acks': 'a revert waits until every instance has drained',
