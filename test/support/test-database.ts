@@ -23,8 +23,10 @@ export interface DatabaseTemplate {
  * const database = await testDatabase({ name: 'store', fill: (pool) => applyMigrations(pool) })
  * afterAll(() => database.drop())
  */
-export async function testDatabase(template?: DatabaseTemplate): Promise<TestDatabase> {
-  const server = postgresUrl()
+export async function testDatabase(
+  template?: DatabaseTemplate,
+  server: string = postgresUrl(),
+): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString('hex')}`
   const source = template ? await ensureTemplate(server, template) : 'template1'
   await asAdmin(server, (admin) => admin.query(`create database ${quoted(name)} template ${quoted(source)}`))
@@ -48,9 +50,16 @@ export async function testDatabase(template?: DatabaseTemplate): Promise<TestDat
   }
 }
 
+let chosen: string | undefined
+
+/** Has the databases that this test file asks for from now on be on another server than that of the test run. */
+export function testOn(server: string): void {
+  chosen = server
+}
+
 /** The PostgreSQL of this test run, as superuser. */
 export function postgresUrl(): string {
-  return inject('postgresUrl')
+  return chosen ?? inject('postgresUrl')
 }
 
 async function ensureTemplate(server: string, template: DatabaseTemplate): Promise<string> {

@@ -82,7 +82,7 @@ async function piecesOf(
   order: WorkOrder,
   mapping: Mapping,
 ): Promise<() => Promise<Piece | undefined>> {
-  const slices = await hashedSlices(deps.target, mapping)
+  const slices = await hashedSlices({ old: deps.target, new: deps.target }, mapping)
   if (slices === undefined) return createRanges(deps, order, mapping)
   const sides = await sidesOf(deps.target, mapping)
   const everything = { after: undefined, upTo: undefined }
