@@ -16,6 +16,12 @@ export interface DatabaseTemplate {
   fill(pool: pg.Pool): Promise<void>
 }
 
+/** Another server than that of the test run; another encoding than UTF8, for an empty database. */
+export interface DatabasePlace {
+  readonly server?: string | undefined
+  readonly encoding?: string | undefined
+}
+
 /**
  * A database of one's own on the PostgreSQL of this test run, empty or cloned from a template.
  *
@@ -25,11 +31,14 @@ export interface DatabaseTemplate {
  */
 export async function testDatabase(
   template?: DatabaseTemplate,
-  server: string = postgresUrl(),
+  { server = postgresUrl(), encoding }: DatabasePlace = {},
 ): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString('hex')}`
-  const source = template ? await ensureTemplate(server, template) : 'template1'
-  await asAdmin(server, (admin) => admin.query(`create database ${quoted(name)} template ${quoted(source)}`))
+  const source = template ? await ensureTemplate(server, template) : encoding ? 'template0' : 'template1'
+  const written = encoding === undefined ? '' : ` encoding '${encoding}' locale 'C'`
+  await asAdmin(server, (admin) =>
+    admin.query(`create database ${quoted(name)} template ${quoted(source)}${written}`),
+  )
   const url = withDatabase(server, name)
   const pool = openPool(url)
   let dropped: Promise<void> | undefined

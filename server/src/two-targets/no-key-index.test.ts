@@ -154,6 +154,21 @@ test('keys of text that sort differently are looked up by the index that there i
   expect(scanned).toBeLessThan(8 * 20_000)
 })
 
+test('what is equal looks equal where the databases write it in other bytes', async () => {
+  const latin = await twoDatabases('LATIN1')
+  try {
+    await latin.old.query('alter table users alter id drop default, alter id type text')
+    await latin.fresh.query('alter table profiles alter user_id type text')
+    await latin.old.query(`insert into users (id, bio) values ('Käufer', 'größer'), ('Zoë', 'naïve')`)
+    expect((await latin.execution.run('backfill', order())).detail).toMatchObject({ rows: 2, failedRows: 0 })
+    const proven = { divergences: 0, detail: { repaired: 0, sample: { differing: 0 } } }
+    expect(await latin.execution.run('verify', order())).toMatchObject(proven)
+    expect(await latin.execution.run('reverse-backfill', order())).toMatchObject(proven)
+  } finally {
+    await latin.drop()
+  }
+})
+
 test('a verification that was called off goes on where it was, also across databases', async () => {
   await fresh.query('alter table profiles alter user_id type bigint using user_id::bigint')
   await world.addUsers(25_000)

@@ -80,8 +80,10 @@ export function oldOn(server: string): void {
   serverOfOld = server
 }
 
-export async function twoDatabases(): Promise<TwoDatabases> {
-  const [one, other] = [await testDatabase(undefined, serverOfOld), await testDatabase()]
+/** @param encoding of old */
+export async function twoDatabases(encoding?: string): Promise<TwoDatabases> {
+  const one = await testDatabase(undefined, { server: serverOfOld, encoding })
+  const other = await testDatabase()
   const { pool: old } = one
   const { pool: fresh } = other
   for (const pool of [old, fresh]) {

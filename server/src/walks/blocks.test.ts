@@ -80,6 +80,29 @@ test('a row that is written anew behind what has been copied is copied all the s
   expect(await world.rows(DIFFERENT)).toEqual([])
 })
 
+test('a row that moves while its chunk waits for it is copied all the same', async () => {
+  await fill(100)
+  await world.pool.query('delete from old_t where id <= 8')
+  await world.pool.query('vacuum old_t')
+  const writer = await world.client()
+  await writer.query('begin')
+  // As an application that leaves a row of new that is not there alone.
+  await writer.query(`update old_t set v = 'moved', pad = repeat('y', 900) where id = 90`)
+  const running = world.run('backfill', { ...KEY, chunk: { min: 10, max: 10 } })
+  await waitFor(async () => {
+    const waits = await world.rows(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return waits.length > 0
+  })
+  await writer.query('commit')
+  await running
+  expect(await world.rows(`select (ctid::text::point)[0] as block from old_t where id = 90`)).toEqual([
+    { block: 0 },
+  ])
+  expect(await world.rows(DIFFERENT)).toEqual([])
+})
+
 test('a table whose rows get other places meanwhile is copied from the beginning', async () => {
   await fill(200)
   const held = heldAfter(4)
