@@ -9,8 +9,11 @@ import { digestOf, numberOf } from './text-digest.ts'
 
 export type Both = Readonly<Record<Path, Sql>>
 
-/** Below this a range is compared row by row: halving it further would cost more round trips than rows. */
-const ROWS = 500
+/**
+ * Up to this a range is compared row by row: halving it further would read it again and again, which costs more
+ * than a megabyte of digests.
+ */
+const ROWS = 10_000
 
 /** A row as text, key and values; the text of a composite tells null from empty. */
 const textOf = ({ keys, values }: TextSide): string =>

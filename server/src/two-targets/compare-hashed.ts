@@ -14,8 +14,6 @@ import { numberOf } from './text-digest.ts'
 /** Buckets of a slice, and into how many each is divided where it differs; as powers of two. */
 const COARSE = 12
 const FINER = 4
-/** So many rows are compared row by row at once. */
-const ROWS = 50_000
 
 const LEAST = -(2n ** 63n)
 
@@ -137,7 +135,7 @@ const endOf = ({ bits, all }: Buckets): Key => {
 }
 
 /**
- * Differences in a range of places, by at most three passes over either table for each 50,000 rows that are in
+ * Differences in a range of places, by at most three passes over either table for each `most` rows that are in
  * buckets that differ. Returns how far it came: where many differ, not to the end of the range.
  *
  * @param of how many slices there are; the range is within one of them
@@ -148,7 +146,7 @@ export async function farDifferencesByHash(
   pair: FarPair,
   range: Range,
   of: number,
-  most = ROWS,
+  most: number,
 ): Promise<{ readonly upTo: Key | undefined; readonly found: readonly Difference[] }> {
   const [old, fresh] = [hashed(pair.old), hashed(pair.new)]
   const coarse = 64 - Math.log2(of) - COARSE

@@ -10,12 +10,22 @@ import type { Connections, FarPair, Targets } from './pair.ts'
 import { settleKeys } from './repair-far.ts'
 
 const CHUNK = 10_000
+const ROWS_AT_ONCE = 50_000
 const SAMPLE = 1_000
 const BY_KEY = 'checksums by chunks of keys, halved down to the rows that differ'
 const BY_HASH = 'checksums by hash of the key, narrowed down to the rows that differ'
 
-/** The tables of two databases. Where a verification stands is kept in that of old, whose connection is handed in. */
-export function comparingFar(targets: Targets, pair: FarPair, signal: AbortSignal): Comparing {
+/**
+ * The tables of two databases. Where a verification stands is kept in that of old, whose connection is handed in.
+ *
+ * @param most rows that are compared row by row at once, where they are had by the hash of their keys
+ */
+export function comparingFar(
+  targets: Targets,
+  pair: FarPair,
+  signal: AbortSignal,
+  most: number = ROWS_AT_ONCE,
+): Comparing {
   const { mapping, leader, reverse } = pair
   const withNew = <T>(old: Connection, work: (on: Connections) => Promise<T>): Promise<T> =>
     targets.new.cancellable(signal, async (fresh) => {
@@ -46,7 +56,7 @@ export function comparingFar(targets: Targets, pair: FarPair, signal: AbortSigna
       withNew(old, (on) =>
         slice.hashed === undefined
           ? compareByKey(on, pair, range)
-          : compareByHash(on, pair, range, { ...slice, hashed: slice.hashed }),
+          : compareByHash(on, pair, range, { ...slice, hashed: slice.hashed }, most),
       ),
     repair: (old, keys) => withNew(old, (on) => underLocks(on, pair, keys, () => settleKeys(on, pair, keys))),
     method: (slices) => (slices.some(({ hashed }) => hashed !== undefined) ? BY_HASH : BY_KEY),
@@ -66,12 +76,13 @@ async function compareByHash(
   pair: FarPair,
   { after, upTo: end }: Range,
   { hashed, rows }: Slice & Required<Pick<Slice, 'hashed'>>,
+  most: number,
 ): Promise<Compared> {
   const all = placesOf(hashed)
   const upTo = end ?? all.upTo
   const found: Difference[] = []
   for (let from = after ?? all.after; ; ) {
-    const part = await farDifferencesByHash(on, pair, { after: from, upTo }, hashed.of)
+    const part = await farDifferencesByHash(on, pair, { after: from, upTo }, hashed.of, most)
     found.push(...part.found)
     const ended = part.upTo === upTo
     if (ended || end === undefined) {

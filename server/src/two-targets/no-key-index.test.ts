@@ -2,8 +2,10 @@ import { waitFor } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Difference } from '../comparing/compare.ts'
+import { prove } from '../comparing/verify.ts'
 import { type Key, keyText } from '../mapping/keyset.ts'
 import { farDifferencesByHash, placesOf } from './compare-hashed.ts'
+import { comparingFar } from './comparing-far.ts'
 import { describeFarMapping, farPair } from './pair.ts'
 import {
   configOf,
@@ -111,13 +113,25 @@ test('planted differences are found, all of them and no others, while instances 
 })
 
 describe('where many rows differ', () => {
-  test.each([1, 4, 16])('they are told a part at a time, each once, in %i slices', async (of) => {
+  const WRONG = 1_501
+  const SIGNAL = new AbortController().signal
+  const described = async () => {
+    const { targets } = world
+    return {
+      targets,
+      pair: await farPair(targets, await describeFarMapping(targets, definition(COPY)), 'old'),
+    }
+  }
+
+  beforeEach(async () => {
     await world.addUsers(3_000)
     await world.execution.run('backfill', work())
     await fresh.query(`update profiles set bio = 'wrong' where user_id::int % 2 = 0;
       delete from profiles where user_id = '77'`)
-    const { targets } = world
-    const pair = await farPair(targets, await describeFarMapping(targets, definition(COPY)), 'old')
+  })
+
+  test.each([1, 4, 16])('they are told a part at a time, each once, in %i slices', async (of) => {
+    const { targets, pair } = await described()
     const found: Difference[] = []
     let parts = 0
     for (let rest = 0; rest < of; rest++) {
@@ -131,9 +145,40 @@ describe('where many rows differ', () => {
       }
     }
     expect(parts).toBeGreaterThan(7)
-    expect(found).toHaveLength(1_501)
-    expect(new Set(found.map(({ key }) => keyText(key))).size).toBe(1_501)
+    expect(found).toHaveLength(WRONG)
+    expect(new Set(found.map(({ key }) => keyText(key))).size).toBe(WRONG)
   })
+
+  test('they are repaired a part at a time, and what is looked at again is looked at to its end', async () => {
+    const { targets, pair } = await described()
+    const way = comparingFar(targets, pair, SIGNAL, 400)
+    const [slice] = await way.slices()
+    if (slice === undefined) throw new Error('there is no slice')
+    const upTo = ['9000000000000000000']
+    const whole = await targets.old.connection((on) => way.compare(on, slice, { after: undefined, upTo }))
+    expect(whole.upTo).toEqual(upTo)
+    expect(whole.found.length).toBeGreaterThan(0.9 * WRONG)
+    const patience = { clock: Date.now, random: () => 0, patienceMs: 10_000 }
+    const { divergences, detail } = await prove({ ...patience, target: targets.old }, work(), async () => way)
+    expect({ divergences, detail }).toMatchObject({ divergences: 0, detail: { repaired: WRONG, passes: 2 } })
+    // As many parts in each pass, and each of them a range of its own.
+    expect(detail.chunks).toBeGreaterThanOrEqual(8)
+    expect(await unequal()).toEqual([])
+  })
+})
+
+test('no older transaction is waited for: routed writes across databases are at READ COMMITTED', async () => {
+  await world.addUsers(100)
+  await world.execution.run('backfill', work())
+  await fresh.query(`delete from profiles where user_id = '7'`)
+  const older = await old.connect()
+  await older.query('begin isolation level repeatable read; select count(*) from users')
+  const stages = new Set<string | undefined>()
+  const outcome = await world.execution.run('verify', work({ report: (told) => void stages.add(told.stage) }))
+  await older.query('rollback')
+  older.release()
+  expect(outcome).toMatchObject({ divergences: 0, detail: { repaired: 1, passes: 2 } })
+  expect([...stages]).not.toContain('waiting for older transactions')
 })
 
 test('keys of text that sort differently are looked up by the index that there is', async () => {
