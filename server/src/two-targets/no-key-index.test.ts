@@ -32,7 +32,7 @@ beforeEach(async () => {
 })
 afterEach(() => world.drop())
 
-const work = (more = {}) => order({ definition: definition(COPY), ...more })
+const work = () => order({ definition: definition(COPY) })
 
 /** All paths as they are, keys as text in the order of their bytes. */
 async function unequal(): Promise<unknown[]> {
@@ -173,8 +173,11 @@ test('no older transaction is waited for: routed writes across databases are at 
   await fresh.query(`delete from profiles where user_id = '7'`)
   const older = await old.connect()
   await older.query('begin isolation level repeatable read; select count(*) from users')
-  const stages = new Set<string | undefined>()
-  const outcome = await world.execution.run('verify', work({ report: (told) => void stages.add(told.stage) }))
+  const stages = new Set<string>()
+  const outcome = await world.execution.run(
+    'verify',
+    order({ definition: definition(COPY), report: ({ stage }) => void stages.add(stage) }),
+  )
   await older.query('rollback')
   older.release()
   expect(outcome).toMatchObject({ divergences: 0, detail: { repaired: 1, passes: 2 } })

@@ -109,7 +109,8 @@ test('what was written meanwhile is handed out when every other range is done', 
   const copy = await openCopy(places, await describeMapping(target, world.definition(SMALL)), 3)
   const next = () => copy.next(20, 'this one')
   const ranges = [await next()]
-  while (ranges.at(-1) !== 'later') ranges.push(await next())
+  while (typeof ranges.at(-1) === 'object') ranges.push(await next())
+  expect(ranges.at(-1)).toBe('later')
   expect(ranges.length).toBeGreaterThan(4)
   await world.pool.query(
     'update switchback.checkpoints set done = true where id > (select min(id) from switchback.checkpoints)',
