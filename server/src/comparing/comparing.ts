@@ -3,7 +3,7 @@ import { type Key, type Range, type Side, sampleKeys, within } from '../mapping/
 import type { Mapping } from '../mapping/mapping.ts'
 import type { ReverseMapping } from '../mapping/reverse-mapping.ts'
 import type { Connection, Target } from '../target/target.ts'
-import { isWhole, JOIN_BY_HASH, type Slice, sidesOf, slicesOf } from '../walks/slices.ts'
+import { isWhole, JOIN_BY_HASH, JOIN_BY_INDEX, type Slice, sidesOf, slicesOf } from '../walks/slices.ts'
 import { type Difference, differencesOf, differencesWithin, keyOfBoth, type Pair } from './compare.ts'
 import { type KeysRepaired, repairKeys } from './repair-keys.ts'
 
@@ -67,6 +67,7 @@ export async function comparingTables(target: Target, pair: Pair): Promise<Compa
         const found = await differencesWithin(on, pair, { after: undefined, upTo: undefined }, both)
         return { upTo: undefined, found, rows: slice.rows }
       }
+      await on.query(JOIN_BY_INDEX)
       const upTo = end ?? (await keyOfBoth(on, both, after, chunk))
       return { upTo, found: await differencesWithin(on, pair, { after, upTo }, both), rows: chunk }
     },

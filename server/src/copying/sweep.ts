@@ -6,7 +6,7 @@ import { type Patience, persistently } from '../target/persistently.ts'
 import type { Progress } from '../target/progress.ts'
 import type { Connection, Target } from '../target/target.ts'
 import { together } from '../target/together.ts'
-import { hashedSlices, JOIN_BY_HASH, type Sides, sidesOf } from '../walks/slices.ts'
+import { hashedSlices, JOIN_BY_HASH, JOIN_BY_INDEX, type Sides, sidesOf } from '../walks/slices.ts'
 import { hasStray, sweepChunk } from './copy-chunk.ts'
 import { createRateLimit, type RateLimit, whileHeldBack } from './throttle.ts'
 
@@ -21,11 +21,6 @@ const PIECE = 50_000
 const PER_ROW = 10
 /** Rows of new that are removed in one transaction, at most. */
 const CHUNK = 20_000
-/**
- * The first range has no lower bound and the last no upper one: the planner, which has no statistics of a new
- * table yet, would take either for a large part of it and read all of it.
- */
-const BY_INDEX = 'set enable_seqscan = off'
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
 const LOCK_TIMEOUT_MS = 700
 
@@ -66,7 +61,7 @@ export async function sweep(
         deps.target.cancellable(signal, async (connection) => {
           await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
           await connection.query(`set default_transaction_isolation = 'repeatable read'`)
-          await connection.query(piece.sides === undefined ? BY_INDEX : JOIN_BY_HASH)
+          await connection.query(piece.sides === undefined ? JOIN_BY_INDEX : JOIN_BY_HASH)
           await watched(
             deps.target,
             connection.pid,
