@@ -95,6 +95,9 @@ it('rests to learn what the application takes by itself, where that has changed'
   await pass(400, true)
   expect(rested.length).toBeGreaterThan(0)
   expect(Math.max(...lastOf(paces))).toBeGreaterThan(20_000)
+  // By doubling again, not by steps of 15 %.
+  const after = paces.slice(paces.lastIndexOf(0) + 1).filter((rows, i, all) => rows !== all[i - 1])
+  expect((after[1] ?? 0) / (after[0] ?? 1)).toBeCloseTo(2, 1)
 })
 
 it('finds out that it began in a bad moment of the application', async () => {

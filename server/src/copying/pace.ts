@@ -131,6 +131,7 @@ export function createPace({ clock, factor }: PaceOptions): Pace {
       if (restingSince !== undefined) {
         learn(await measure(restingSince + LATE_MS))
         restingSince = undefined
+        doubling = true
         turnTo(rate)
         return
       }
