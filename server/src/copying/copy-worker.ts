@@ -54,13 +54,15 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
   let failures = 0
   let failingSince: number | undefined
 
+  const atMost = (rows: number): number => Math.min(rows, run.limit.most() ?? rows)
+
   const nextRange = async (): Promise<OpenRange | undefined> => {
     const own = run.open.pop()
     if (own !== undefined) return own
     for (;;) {
       const looked = ahead
       ahead = undefined
-      const handedOut = await (looked ?? run.copy.next(size, name))
+      const handedOut = await (looked ?? run.copy.next(atMost(size), name))
       if (handedOut !== undefined && handedOut !== 'later') return handedOut
       const left = await run.copy.leftOver(name)
       if (left !== 'busy' && (left !== undefined || handedOut === undefined)) return left
@@ -72,12 +74,14 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
   const session = async (connection: Connection) => {
     await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}; ${COMMIT_WITHOUT_WAITING}`)
     for (;;) {
-      await whileHeldBack(run.order.heldBackBy, run.signal, (reason) => run.progress.throttledBy(reason))
+      await whileHeldBack(run.order.heldBackBy, run.signal, (reason) =>
+        run.progress.throttledBy(reason ?? run.limit.because),
+      )
       pending ??= await nextRange()
       if (pending === undefined) return
       const range = pending
-      if (size >= AHEAD_FROM && ahead === undefined && run.open.length === 0) {
-        ahead = run.copy.next(size, name)
+      if (atMost(size) >= AHEAD_FROM && ahead === undefined && run.open.length === 0) {
+        ahead = run.copy.next(atMost(size), name)
         // Whoever asks for it hears of a failure.
         ahead.catch(() => undefined)
       }

@@ -1,6 +1,7 @@
 import type { MigrationDefinition, WorkKind } from '@switchback/migrations-registry'
 import { prove } from '../comparing/verify.ts'
 import { assist, backfill } from '../copying/backfill.ts'
+import { atPace } from '../copying/paced-order.ts'
 import { withThrottle } from '../copying/throttle-signals.ts'
 import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
@@ -24,8 +25,8 @@ export function stepExecutionOn(target: Target, settings: ExecutionSettings, ste
   const copying = { target, ...copySettings(settings) }
   const called = async (definition: MigrationDefinition, signal: AbortSignal): Promise<CalledStep> =>
     calledStep(await steps.load(definition), definition.id, signal)
-  const throttled = (order: WorkOrder): WorkOrder =>
-    withThrottle({ target, clock: settings.clock, ...settings.signals }, order)
+  const signals = { target, clock: settings.clock, ...settings.signals }
+  const throttled = (order: WorkOrder): WorkOrder => withThrottle(signals, order)
 
   async function compare(order: WorkOrder, back: boolean): Promise<WorkOutcome> {
     try {
@@ -61,7 +62,7 @@ export function stepExecutionOn(target: Target, settings: ExecutionSettings, ste
       const work = kinds[kind]
       if (work === undefined) return here.run(kind, order)
       await here.prepare(order.definition.id)
-      return work(throttled(order))
+      return work(atPace(signals, throttled(order)))
     },
     assist: async (order) => {
       // A worker without the code leaves the ranges to those that have it.

@@ -9,7 +9,6 @@ import { farDifferencesByHash, placesOf, shareOf } from './compare-hashed.ts'
 import type { Connections, FarPair, Targets } from './pair.ts'
 import { settleKeys } from './repair-far.ts'
 
-const CHUNK = 10_000
 const ROWS_AT_ONCE = 50_000
 const SAMPLE = 1_000
 const BY_KEY = 'checksums by chunks of keys, halved down to the rows that differ'
@@ -52,10 +51,10 @@ export function comparingFar(
       old: await countRows(old, pair.old),
       new: await countRows(targets.new, pair.new),
     }),
-    compare: (old, slice, range) =>
+    compare: (old, slice, range, chunk) =>
       withNew(old, (on) =>
         slice.hashed === undefined
-          ? compareByKey(on, pair, range)
+          ? compareByKey(on, pair, range, chunk)
           : compareByHash(on, pair, range, { ...slice, hashed: slice.hashed }, most),
       ),
     repair: (old, keys) => withNew(old, (on) => underLocks(on, pair, keys, () => settleKeys(on, pair, keys))),
@@ -63,11 +62,16 @@ export function comparingFar(
   }
 }
 
-async function compareByKey(on: Connections, pair: FarPair, { after, upTo: end }: Range): Promise<Compared> {
+async function compareByKey(
+  on: Connections,
+  pair: FarPair,
+  { after, upTo: end }: Range,
+  chunk: number,
+): Promise<Compared> {
   const rest = { after, upTo: undefined }
   const upTo =
-    end ?? (await keyAt(on.old, pair.old, rest, CHUNK)) ?? (await keyAt(on.new, pair.new, rest, CHUNK))
-  return { upTo, found: await farDifferencesWithin(on, pair, { after, upTo }), rows: CHUNK }
+    end ?? (await keyAt(on.old, pair.old, rest, chunk)) ?? (await keyAt(on.new, pair.new, rest, chunk))
+  return { upTo, found: await farDifferencesWithin(on, pair, { after, upTo }), rows: chunk }
 }
 
 /** What a pass looks at again is a range with an end: it is gone through to there, however much differs in it. */

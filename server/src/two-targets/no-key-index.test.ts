@@ -155,7 +155,9 @@ describe('where many rows differ', () => {
     const [slice] = await way.slices()
     if (slice === undefined) throw new Error('there is no slice')
     const upTo = ['9000000000000000000']
-    const whole = await targets.old.connection((on) => way.compare(on, slice, { after: undefined, upTo }))
+    const whole = await targets.old.connection((on) =>
+      way.compare(on, slice, { after: undefined, upTo }, 100),
+    )
     expect(whole.upTo).toEqual(upTo)
     expect(whole.found.length).toBeGreaterThan(0.9 * WRONG)
     const patience = { clock: Date.now, random: () => 0, patienceMs: 10_000 }

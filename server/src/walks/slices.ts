@@ -112,6 +112,11 @@ const sortsAlike = (one: string, other: string): boolean =>
 
 /** What a connection is told before it joins by hash: where statistics are wanting, nested loops are guessed cheap. */
 export const JOIN_BY_HASH = `set enable_nestloop = off; set work_mem = '64MB'`
+/**
+ * The first range of keys has no lower bound and the last no upper one: the planner, which has no statistics of a
+ * new table yet, would take either for a large part of it and read all of it.
+ */
+export const JOIN_BY_INDEX = 'set enable_seqscan = off'
 
 /** How to get from a slice to its rows. */
 export async function sidesOf(target: Target, mapping: Mapping): Promise<(slice: Slice) => Sides> {
