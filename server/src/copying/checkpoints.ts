@@ -18,8 +18,11 @@ export interface Places {
 /** One copy, as it stands in the target; any number of processes may share it. */
 export interface Copy {
   readonly total: number
-  /** The next range of about `size` rows; undefined where all have been handed out. */
-  next(size: number, worker: string): Promise<OpenRange | undefined>
+  /**
+   * The next range of about `size` rows; undefined where all have been handed out. `later` where what comes next
+   * has to wait for ranges that are not done.
+   */
+  next(size: number, worker: string): Promise<OpenRange | 'later' | undefined>
   /**
    * A range that was handed out, is not done, and that nobody is copying now: whoever had it has died, given it
    * up, or not come to it yet. `busy` where there are such, but all are being copied.
@@ -83,7 +86,7 @@ export async function copyOn(
   /** What old's writers may have missed is known when all have copied: whoever leads opens the second look. */
   const isSecondLook = (part: number): boolean => withoutLocks && parts[part]?.since !== undefined
 
-  async function handOut(size: number, worker: string): Promise<OpenRange | undefined> {
+  async function handOut(size: number, worker: string): Promise<OpenRange | 'later' | undefined> {
     for (let looked = false; ; ) {
       const part = parts[at.part]
       if (isEnded(at)) {
@@ -99,6 +102,8 @@ export async function copyOn(
       }
       const { after, upper } = at
       if (part === undefined || upper === undefined) return undefined
+      // A range may be waiting for the very writer who moves a row out of it: only then is it known to be young.
+      if (part.since !== undefined && (await isOpenBefore(at.part))) return 'later'
       if (part.blocks !== undefined) await requireSameBlocks(source, part.blocks)
       // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
       const upTo = (await ends.endOf(at.part, part, { after, upTo: upper }, size)) ?? upper
@@ -116,6 +121,14 @@ export async function copyOn(
       at = row === undefined ? await positionNow() : { ...at, after: upTo }
       if (row !== undefined) return rangeOf(row)
     }
+  }
+
+  async function isOpenBefore(part: number): Promise<boolean> {
+    const { rowCount } = await target.query(
+      'select from switchback.checkpoints where migration = $1 and part < $2 and not done limit 1',
+      [migration, part],
+    )
+    return rowCount !== 0
   }
 
   async function upperAt(place: number): Promise<Key | undefined> {

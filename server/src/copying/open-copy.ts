@@ -95,7 +95,8 @@ async function beginCopy(places: Beginning, mapping: Mapping, epoch: number): Pr
          values ($1, $2, $3, $4, $5, $6)
          on conflict (migration) do update set epoch = excluded.epoch, mapping = excluded.mapping,
            upper_key = excluded.upper_key, frontier = null, total = excluded.total, parts = excluded.parts,
-           part = 0, began_at = clock_timestamp(), ended_at = null
+           part = 0, began_at = clock_timestamp(), ended_at = null,
+           pace = null, paced_at = null
          returning *`,
         [
           ...[migration, epoch, checksumOf(mapping, wayOf(parts, withoutLocks)), upper ?? null, total],

@@ -36,7 +36,7 @@ const places = (withoutLocks: boolean) => ({ source: target, target, withoutLock
 
 async function firstRange(mapping: Mapping, withoutLocks: boolean) {
   const range = await (await openCopy(places(withoutLocks), mapping, 3)).next(100, 'one')
-  if (range === undefined) throw new Error('there is no range')
+  if (range === undefined || range === 'later') throw new Error('there is no range')
   return range
 }
 
@@ -132,7 +132,7 @@ test('what a crash takes back of the last that was handed out is handed out agai
   await (await openCopy(places(true), mapping, 3)).lookAgain()
   const range = await copy.next(100, 'one')
   expect(range).toMatchObject({ after: undefined, again: false })
-  if (range === undefined) return
+  if (range === undefined || range === 'later') return
   await target.connection((on) => fillChunk(on, mapping, range))
   expect(await copy.settle()).toBe('second look')
 })
