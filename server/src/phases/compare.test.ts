@@ -1,0 +1,375 @@
+import { definitionSchema, EPOCH_MARGIN, type Phase } from '@switchback/migrations-registry'
+import {
+  postgresUrl,
+  type TcpProxy,
+  type TestDatabase,
+  type TestStore,
+  tcpProxy,
+  testDatabase,
+  testStore,
+  waitFor,
+} from '@switchback/test/support'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { composeWork } from '../compose/compose-work.ts'
+import { createNewId } from '../compose/new-id.ts'
+import { createDb, quoteIdent } from '../db/db.ts'
+import { STORE_SCHEMA } from '../db/store-schema.ts'
+import { createExecution } from '../execution/execution.ts'
+import { createFleet } from '../fleet/fleet.ts'
+import { createIncidents } from '../incidents/incidents.ts'
+import { lifeOfStore, noteCompared } from './comparison-store.ts'
+import type { Command, PhaseService } from './phase-service.ts'
+
+const ANN = { name: 'ann' }
+const ID = 'profiles'
+const log = { info: () => {}, warn: () => {}, error: () => {} }
+const sql = {
+  expand: 'create table profiles (user_id int primary key, bio text)',
+  rollback: 'drop table profiles',
+}
+const defined = (target: string) =>
+  definitionSchema.parse({
+    id: ID,
+    target,
+    title: 'Profiles move',
+    copy: { from: 'users', to: 'profiles', key: { user_id: 'id' }, columns: { bio: 'bio' } },
+  })
+const definition = defined('main')
+
+interface Server {
+  readonly phases: PhaseService
+  readonly db: ReturnType<typeof createDb>
+  readonly incidents: ReturnType<typeof createIncidents>
+  firstLook(): Promise<void>
+  stop(): Promise<void>
+}
+
+const cleanup: (() => Promise<unknown>)[] = []
+let store: TestStore
+let target: TestDatabase
+let proxy: TcpProxy
+/** The target as servers reach it, unless they are given another way. */
+let way: string
+
+beforeEach(async () => {
+  store = await testStore()
+  target = await testDatabase()
+  await target.pool.query(`create table users (id int primary key, bio text);
+    insert into users select i, 'bio ' || i from generate_series(1, 20) i`)
+  const url = new URL(target.url)
+  proxy = await tcpProxy(url.hostname, Number(url.port))
+  url.port = String(proxy.port)
+  way = url.href
+})
+afterEach(async () => {
+  for (const step of cleanup.splice(0).reverse()) await step()
+  await proxy.stop()
+  await target.drop()
+  await store.drop()
+})
+
+/** A server without its sockets. Its engine looks only where it is told to. */
+function serverOn(storeUrl: string, targetUrl = way): Server {
+  const db = createDb({ url: storeUrl, name: 'test', schema: STORE_SCHEMA })
+  const execution = createExecution({ url: targetUrl, log, archiveDir: '/nonexistent', clock: Date.now })
+  const fleet = createFleet({ db, clock: Date.now, server: 'test', log })
+  const incidents = createIncidents({ db, clock: Date.now, fleet })
+  const { phases, engine } = composeWork({
+    db,
+    clock: Date.now,
+    newId: createNewId(Date.now),
+    fleet,
+    reverts: incidents,
+    targets: { executionFor: () => execution },
+    holds: () => [],
+    announce: () => engine.wake(),
+    onWorkProgress: () => {},
+    log,
+  })
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= engine
+      .stop()
+      .then(() => fleet.stop())
+      .then(() => execution.end())
+      .then(() => db.end())
+    return stopped
+  }
+  cleanup.push(stop)
+  return { phases, db, incidents, stop, firstLook: engine.firstLook }
+}
+
+async function stateOf({ phases }: Pick<Server, 'phases'>, id = ID) {
+  const migration = await phases.get(id)
+  if (migration === undefined) throw new Error(`${id} is not registered`)
+  return { ...migration.state, compared: migration.compared }
+}
+
+async function advanceTo(server: Server, phase: Phase): Promise<void> {
+  await waitFor(
+    async () => {
+      if ((await stateOf(server)).phase === phase) return true
+      await server.phases.command(ID, { type: 'advance' }, ANN)
+      return false
+    },
+    { what: `the way to ${phase}` },
+  )
+}
+
+/** The epoch that the target has been told of. */
+async function epochSeen(): Promise<number> {
+  const { rows } = await target.pool.query<{ seen: string }>('select seen from switchback.fences')
+  return Number(rows[0]?.seen)
+}
+
+/** A copy of the store as it is now, made of its files. Nobody may be connected to it. */
+async function copyOfStore(): Promise<string> {
+  const admin = createDb({ url: postgresUrl(), name: 'admin', max: 1 })
+  const url = new URL(store.url)
+  const name = `${url.pathname.slice(1)}_copy`
+  await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+    url.pathname.slice(1),
+  ])
+  await admin.query(`create database ${quoteIdent(name)} template ${quoteIdent(url.pathname.slice(1))}`)
+  cleanup.unshift(async () => {
+    await admin.query(`drop database ${quoteIdent(name)} with (force)`)
+    await admin.end()
+  })
+  url.pathname = `/${name}`
+  return url.href
+}
+
+/** A copy of the store at dual-write, and a target that has gone on to shadow. */
+async function outdated(): Promise<{ readonly url: string; readonly seen: number }> {
+  let server = serverOn(store.url)
+  await server.phases.register({ definition, sql, source: '' }, ANN)
+  await advanceTo(server, 'dual-write')
+  await server.stop()
+  const url = await copyOfStore()
+  server = serverOn(store.url)
+  await advanceTo(server, 'shadow')
+  const { epoch } = await stateOf(server)
+  await waitFor(async () => (await epochSeen()) === epoch, { what: 'the target to be told' })
+  await server.stop()
+  return { url, seen: epoch }
+}
+
+const refusalOf = async ({ phases }: Server, command: Command): Promise<string> => {
+  const result = await phases.command(ID, command, ANN)
+  return result.ok ? 'done' : result.refusal.code
+}
+const revert: Command = { type: 'revert', cause: { kind: 'manual', reason: 'new is slow' } }
+
+describe('a restored store whose target does not answer', () => {
+  it('refuses whatever could lead to an epoch or to work', async () => {
+    const before = serverOn(store.url)
+    await before.phases.register({ definition, sql, source: '' }, ANN)
+    await before.stop()
+    proxy.cut()
+    const server = serverOn(await copyOfStore())
+    const commands: readonly Command[] = [
+      { type: 'advance' },
+      { type: 'set-rollout', share: 0.5 },
+      { type: 'set-flags', read: 'old' },
+      { type: 'resume' },
+      { type: 'approve' },
+      revert,
+      { type: 'continue-revert' },
+      { type: 'restore' },
+      { type: 'verify' },
+      { type: 'rearm', reason: 'mended' },
+      { type: 'retry-work' },
+      { type: 'fence-passed', epoch: 3 },
+      { type: 'work-started', kind: 'backfill', epoch: 3 },
+      { type: 'work-committing', kind: 'contract', epoch: 3 },
+      { type: 'work-done', kind: 'expand', epoch: 1 },
+      { type: 'work-failed', kind: 'expand', epoch: 1, error: 'x' },
+    ]
+    for (const command of commands) {
+      expect([command.type, await refusalOf(server, command)]).toEqual([command.type, 'target-not-compared'])
+    }
+  })
+
+  it('takes no epoch for anybody, holds work back when asked to, and goes on once the target answers', async () => {
+    const { url, seen } = await outdated()
+    proxy.cut()
+    const server = serverOn(url)
+    await server.firstLook()
+    const before = await stateOf(server)
+    expect(before).toMatchObject({ phase: 'dual-write', compared: false })
+    expect(before.epoch).toBeLessThan(seen)
+    expect(await refusalOf(server, { type: 'advance' })).toBe('target-not-compared')
+    expect(await refusalOf(server, revert)).toBe('target-not-compared')
+    expect(await server.incidents.list({ limit: 10 })).toEqual([])
+    const gate = await server.phases.gate(ID)
+    expect(gate?.blockers.map(({ code }) => code)).toContain('target-not-compared')
+    for (const held of [
+      { type: 'pause' },
+      { type: 'set-backfill', on: false },
+      { type: 'set-throttle', change: { rowsPerSecond: 100 } },
+    ] as const) {
+      expect([held.type, await refusalOf(server, held)]).toEqual([held.type, 'done'])
+    }
+    expect((await stateOf(server)).epoch).toBe(before.epoch)
+    proxy.heal()
+    // Whoever asked saw a state that is not so; nothing is done for him before he has looked.
+    await waitFor(async () => (await refusalOf(server, revert)) === 'store-was-behind', {
+      what: 'the target to be asked again',
+    })
+    const taken = await stateOf(server)
+    expect(taken).toMatchObject({ phase: 'shadow', epoch: seen + EPOCH_MARGIN })
+    expect(await refusalOf(server, revert)).toBe('done')
+    expect(await stateOf(server)).toMatchObject({ phase: 'dual-write', epoch: seen + EPOCH_MARGIN + 1 })
+  })
+
+  it('has a person told of an automatic revert that it refuses, once', async () => {
+    const { url } = await outdated()
+    proxy.cut()
+    const server = serverOn(url)
+    const alert = { type: 'revert', cause: { kind: 'alert', reason: 'errors', incident: 'inc_a' } } as const
+    const first = await server.phases.command(ID, alert, { name: 'alert' })
+    expect(first).toMatchObject({ ok: false, refusal: { code: 'target-not-compared' } })
+    await server.phases.command(ID, alert, { name: 'alert' })
+    const incidents = await server.incidents.list({ limit: 10 })
+    expect(incidents).toMatchObject([{ kind: 'refused', status: 'open' }])
+    // The id of the alert's own is left for the revert that it may still make.
+    expect(incidents[0]?.id).not.toBe('inc_a')
+  })
+
+  it('begins no work that its state asks for', async () => {
+    const before = serverOn(store.url)
+    await before.phases.register({ definition, sql, source: '' }, ANN)
+    await before.stop()
+    // Asked for in the backup, called off since.
+    await store.db.query(`update migrations set state = state ||
+      '{"work": {"kind": "expand", "epoch": 1, "status": "pending"}}'`)
+    const url = await copyOfStore()
+    proxy.cut()
+    const server = serverOn(url)
+    await server.firstLook()
+    expect(await refusalOf(server, { type: 'pause' })).toBe('done')
+    // The pause has woken the engine; what it does it has done when it has stopped.
+    await server.stop()
+    const again = createDb({ url, name: 'test', schema: STORE_SCHEMA })
+    const { rows } = await again.query<{ kind: string }>('select kind from audit_events order by revision')
+    await again.end()
+    expect(rows.map(({ kind }) => kind)).not.toContain('work.started')
+  })
+})
+
+describe('what was noted of a comparison is void', () => {
+  it.each<[string, (on: TestStore['db'], life: string) => Promise<unknown>]>([
+    [
+      'after a dump has been read back into the same database',
+      (on) =>
+        on.query(`create temporary table kept as select * from comparisons;
+          delete from comparisons; insert into comparisons select * from kept`),
+    ],
+    [
+      'after the table of migrations alone has been put back',
+      (on) => on.query('update migrations set revision = revision - 1'),
+    ],
+    ['after a crash or a failover, which leave nothing of it', (on) => on.query('truncate comparisons')],
+    [
+      'in another life of the store',
+      (on) => on.query(`update comparisons set life = 'another', written = pg_current_xact_id()`),
+    ],
+  ])('%s', async (_, goBack) => {
+    const server = serverOn(store.url)
+    await server.phases.register({ definition, sql, source: '' }, ANN)
+    await server.firstLook()
+    expect(await stateOf(server)).toMatchObject({ compared: true })
+    const one = createDb({ url: store.url, name: 'test', schema: STORE_SCHEMA, max: 1 })
+    await goBack(one, await lifeOfStore(one))
+    await one.end()
+    proxy.cut()
+    expect(await stateOf(server)).toMatchObject({ compared: false })
+    expect(await refusalOf(server, { type: 'advance' })).toBe('target-not-compared')
+  })
+
+  it('in a copy of the files, also where its server was never stopped', async () => {
+    const server = serverOn(store.url)
+    await server.phases.register({ definition, sql, source: '' }, ANN)
+    await server.firstLook()
+    await server.stop()
+    expect(await stateOf(serverOn(await copyOfStore()))).toMatchObject({ compared: false })
+  })
+
+  it('where the store went back while the target was being asked', async () => {
+    const server = serverOn(store.url)
+    await server.phases.register({ definition, sql, source: '' }, ANN)
+    await server.stop()
+    const revision = (await stateOfRow()).revision
+    await noteCompared(store.db, 'a life that has ended', ID, revision)
+    expect((await stateOfRow()).noted).toBe(false)
+    await noteCompared(store.db, await lifeOfStore(store.db), ID, revision + 1)
+    expect((await stateOfRow()).noted).toBe(false)
+    await noteCompared(store.db, await lifeOfStore(store.db), ID, revision)
+    expect((await stateOfRow()).noted).toBe(true)
+  })
+})
+
+async function stateOfRow(): Promise<{ readonly revision: number; readonly noted: boolean }> {
+  const { rows } = await store.db.query<{ revision: number; noted: boolean }>(
+    `select revision, exists (select from comparisons) as noted from migrations`,
+  )
+  const row = rows[0]
+  if (row === undefined) throw new Error('nothing is registered')
+  return row
+}
+
+describe('several servers on one store', () => {
+  it('act on the comparison of one of them, while the store lives on', async () => {
+    const first = serverOn(store.url)
+    await first.phases.register({ definition, sql, source: '' }, ANN)
+    await advanceTo(first, 'dual-write')
+    await first.stop()
+    // It was started while the target was away, and needs no answer to take reads off a path.
+    proxy.cut()
+    const second = serverOn(store.url)
+    await second.firstLook()
+    const result = await second.phases.command(ID, { ...revert, to: 'expanded' } as Command, ANN)
+    expect(result).toMatchObject({ ok: true, migration: { state: { phase: 'expanded' } } })
+  })
+
+  it('are not told that the store was behind when one of them was merely quicker', async () => {
+    const { url, seen } = await outdated()
+    const [first, second] = [serverOn(url), serverOn(url)]
+    await Promise.all([first.firstLook(), second.firstLook(), first.firstLook()])
+    expect((await stateOf(first)).epoch).toBe(seen + EPOCH_MARGIN)
+    expect(await stateOf(second)).toEqual(await stateOf(first))
+  })
+})
+
+describe('a migration that is registered while its target is away', () => {
+  it('waits for the target, and begins with its first epoch where the target does not know it', async () => {
+    proxy.cut()
+    const server = serverOn(store.url)
+    expect((await server.phases.register({ definition, sql, source: '' }, ANN)).ok).toBe(true)
+    expect(await refusalOf(server, { type: 'advance' })).toBe('target-not-compared')
+    proxy.heal()
+    await advanceTo(server, 'expanded')
+    expect(await stateOf(server)).toMatchObject({ epoch: 2, compared: true })
+  })
+
+  it('is what the target remembers, where the store has forgotten that it was registered before', async () => {
+    const { seen } = await outdated()
+    const fresh = await testStore()
+    cleanup.unshift(() => fresh.drop())
+    const server = serverOn(fresh.url)
+    await server.phases.register({ definition, sql, source: '' }, ANN)
+    await waitFor(async () => (await stateOf(server)).epoch === seen + EPOCH_MARGIN, {
+      what: 'the state of the target to be taken up',
+    })
+    expect(await stateOf(server)).toMatchObject({ phase: 'shadow' })
+  })
+
+  it('is compared anew when a definition for another target takes its place', async () => {
+    const server = serverOn(store.url)
+    await server.phases.register({ definition, sql, source: '' }, ANN)
+    await server.firstLook()
+    proxy.cut()
+    await server.phases.register({ definition: defined('other'), sql, source: 'other' }, ANN)
+    expect(await stateOf(server)).toMatchObject({ compared: false })
+  })
+})
