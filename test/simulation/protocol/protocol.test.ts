@@ -30,6 +30,7 @@ const CAUGHT_AT: Readonly<Record<Mutant, number>> = {
   'reverse-backfill-without-fence': 25,
   'ramp-straight-to-expanded': 35,
   'epoch-reused-after-restore': 30,
+  'commands-before-the-first-look': 30,
 }
 
 describe('without a guard the invariants are broken', () => {

@@ -27,6 +27,9 @@ export interface ServerOptions {
   readonly lookMs: number
 }
 
+/** How long the target is waited for before the server listens all the same. */
+const FIRST_LOOK_MS = 30
+
 interface Parts {
   readonly phases: PhaseService
   readonly engine: Engine
@@ -110,7 +113,8 @@ export class SimServer implements Endpoint {
     })
     this.#parts = { phases, engine }
     process.every(lookMs, () => this.#tell())
-    void engine.firstLook().then(() => {
+    const patience = process.delay(FIRST_LOOK_MS)
+    void Promise.race([engine.firstLook(), patience]).then(() => {
       this.open = true
       this.#tell()
       engine.wake()
