@@ -1,4 +1,4 @@
-import { definitionSchema, EPOCH_MARGIN, type Phase } from '@switchback/migrations-registry'
+import { definitionSchema, EPOCH_MARGIN, initialState, type Phase } from '@switchback/migrations-registry'
 import {
   postgresUrl,
   type TcpProxy,
@@ -15,10 +15,14 @@ import { createNewId } from '../compose/new-id.ts'
 import { createDb, quoteIdent } from '../db/db.ts'
 import { STORE_SCHEMA } from '../db/store-schema.ts'
 import { createExecution } from '../execution/execution.ts'
+import type { Execution } from '../execution/execution-port.ts'
 import { createFleet } from '../fleet/fleet.ts'
 import { createIncidents } from '../incidents/incidents.ts'
+import { createCompare, type Remembered } from './compare.ts'
 import { lifeOfStore, noteCompared } from './comparison-store.ts'
-import type { Command, PhaseService } from './phase-service.ts'
+import { createPhaseService } from './create-phase-service.ts'
+import { createPhaseStore } from './create-phase-store.ts'
+import type { Command, PhaseService, StoredMigration } from './phase-service.ts'
 
 const ANN = { name: 'ann' }
 const ID = 'profiles'
@@ -48,7 +52,7 @@ const cleanup: (() => Promise<unknown>)[] = []
 let store: TestStore
 let target: TestDatabase
 let proxy: TcpProxy
-/** The target as servers reach it, unless they are given another way. */
+/** The target as servers reach it. */
 let way: string
 
 beforeEach(async () => {
@@ -69,9 +73,10 @@ afterEach(async () => {
 })
 
 /** A server without its sockets. Its engine looks only where it is told to. */
-function serverOn(storeUrl: string, targetUrl = way): Server {
+function serverOn(storeUrl: string, wrap = (execution: Execution) => execution): Server {
   const db = createDb({ url: storeUrl, name: 'test', schema: STORE_SCHEMA })
-  const execution = createExecution({ url: targetUrl, log, archiveDir: '/nonexistent', clock: Date.now })
+  const execution = createExecution({ url: way, log, archiveDir: '/nonexistent', clock: Date.now })
+  const wrapped = wrap(execution)
   const fleet = createFleet({ db, clock: Date.now, server: 'test', log })
   const incidents = createIncidents({ db, clock: Date.now, fleet })
   const { phases, engine } = composeWork({
@@ -80,7 +85,7 @@ function serverOn(storeUrl: string, targetUrl = way): Server {
     newId: createNewId(Date.now),
     fleet,
     reverts: incidents,
-    targets: { executionFor: () => execution },
+    targets: { executionFor: () => wrapped },
     holds: () => [],
     announce: () => engine.wake(),
     onWorkProgress: () => {},
@@ -108,7 +113,10 @@ async function stateOf({ phases }: Pick<Server, 'phases'>, id = ID) {
 async function advanceTo(server: Server, phase: Phase): Promise<void> {
   await waitFor(
     async () => {
-      if ((await stateOf(server)).phase === phase) return true
+      const { phase: stands, work } = await stateOf(server)
+      if (stands === phase) return true
+      // It may end, and lead to `phase`, before the next command arrives.
+      if (work?.status === 'pending' || work?.status === 'running') return false
       await server.phases.command(ID, { type: 'advance' }, ANN)
       return false
     },
@@ -236,24 +244,72 @@ describe('a restored store whose target does not answer', () => {
     expect(incidents[0]?.id).not.toBe('inc_a')
   })
 
-  it('begins no work that its state asks for', async () => {
+  it('begins no work, and copies and carries nothing, in a target that answers all but this question', async () => {
     const before = serverOn(store.url)
     await before.phases.register({ definition, sql, source: '' }, ANN)
+    await advanceTo(before, 'dual-write')
     await before.stop()
     // Asked for in the backup, called off since.
-    await store.db.query(`update migrations set state = state ||
-      '{"work": {"kind": "expand", "epoch": 1, "status": "pending"}}'`)
-    const url = await copyOfStore()
-    proxy.cut()
-    const server = serverOn(url)
+    await store.db.query(`update migrations set definition = definition || '{"writes": "trigger"}', state = state ||
+      '{"work": {"kind": "backfill", "epoch": 3, "status": "pending"}}'`)
+    const asked: string[] = []
+    const recording = (execution: Execution) =>
+      new Proxy(execution, {
+        get: (on, name: keyof Execution) => {
+          if (name === 'end') return on.end
+          asked.push(name)
+          return name === 'remember' ? () => Promise.reject(new Error('no answer')) : on[name]
+        },
+      })
+    const server = serverOn(await copyOfStore(), recording)
     await server.firstLook()
     expect(await refusalOf(server, { type: 'pause' })).toBe('done')
     // The pause has woken the engine; what it does it has done when it has stopped.
     await server.stop()
-    const again = createDb({ url, name: 'test', schema: STORE_SCHEMA })
-    const { rows } = await again.query<{ kind: string }>('select kind from audit_events order by revision')
-    await again.end()
-    expect(rows.map(({ kind }) => kind)).not.toContain('work.started')
+    expect([...new Set(asked)]).toEqual(['remember'])
+  })
+
+  it('is asked nothing more and told nothing where the note is gone when the change is about to be made', async () => {
+    const server = serverOn(store.url)
+    await server.phases.register({ definition, sql, source: '' }, ANN)
+    await server.firstLook()
+    const { db } = server
+    const fleet = createFleet({ db, clock: Date.now, server: 'test', log })
+    cleanup.push(() => fleet.stop())
+    const real = createPhaseStore(db, fleet, server.incidents)
+    let goesBack = true
+    const asked: string[] = []
+    const tell = <Answer>(name: string, answer: Answer) => {
+      asked.push(name)
+      return Promise.resolve(answer)
+    }
+    const phases = createPhaseService({
+      store: {
+        ...real,
+        tx: async (work) => {
+          if (goesBack) await db.query('truncate comparisons')
+          return real.tx(work)
+        },
+      },
+      clock: Date.now,
+      newId: (prefix) => prefix,
+      target: {
+        remember: () => tell<Remembered>('remember', { answered: false }),
+        repairs: () => tell('repairs', { old: 0, new: 0 }),
+        failedRows: () => tell('failedRows', 0),
+        passFence: () => tell('passFence', []),
+      },
+      announce: () => {},
+    })
+    const verify: Command = { type: 'rearm', reason: 'mended' }
+    expect(await phases.command(ID, verify, ANN)).toMatchObject({ refusal: { code: 'target-not-compared' } })
+    expect(asked).toEqual(['remember'])
+    goesBack = false
+    expect(await phases.command(ID, { type: 'advance' }, ANN)).toMatchObject({
+      refusal: { code: 'target-not-compared' },
+    })
+    // Neither for repairs nor for its fence.
+    expect(asked).toEqual(['remember'])
   })
 })
 
@@ -285,6 +341,16 @@ describe('what was noted of a comparison is void', () => {
     proxy.cut()
     expect(await stateOf(server)).toMatchObject({ compared: false })
     expect(await refusalOf(server, { type: 'advance' })).toBe('target-not-compared')
+  })
+
+  it('and a server that runs on compares anew by itself', async () => {
+    const server = serverOn(store.url)
+    await server.phases.register({ definition, sql, source: '' }, ANN)
+    await server.firstLook()
+    await store.db.query('truncate comparisons')
+    expect(await stateOf(server)).toMatchObject({ compared: false })
+    await server.firstLook()
+    expect(await stateOf(server)).toMatchObject({ compared: true })
   })
 
   it('in a copy of the files, also where its server was never stopped', async () => {
@@ -371,5 +437,59 @@ describe('a migration that is registered while its target is away', () => {
     proxy.cut()
     await server.phases.register({ definition: defined('other'), sql, source: 'other' }, ANN)
     expect(await stateOf(server)).toMatchObject({ compared: false })
+  })
+})
+
+describe('comparing', () => {
+  const migration: StoredMigration = {
+    definition,
+    sql,
+    source: '',
+    checksum: '',
+    state: initialState(ID, 0),
+    revision: 1,
+    compared: false,
+  }
+  const comparing = (answer: () => Remembered, clock = () => 0, isTaken = true) => {
+    const refusal = { code: 'epoch-known', message: '', action: '' } as const
+    return createCompare({
+      store: { life: async () => 'this one', noteCompared: async () => {} },
+      clock,
+      remember: async () => answer(),
+      takeUp: async () => (isTaken ? { ok: true, migration } : { ok: false, refusal }),
+    })
+  }
+
+  it.each([
+    ['taken-up', true],
+    ['moved', false],
+  ] as const)('says %s of a newer state that the store has not, or has by now', async (what, isTaken) => {
+    const newer = { ...migration.state, epoch: 2 }
+    expect(await comparing(() => ({ answered: true, newer }), undefined, isTaken)(migration)).toBe(what)
+  })
+
+  it('does not ask a target again that has just not answered, for whichever migration, nor after long', async () => {
+    let now = 10_000
+    let asked = 0
+    const compare = comparing(
+      () => {
+        asked++
+        return { answered: false }
+      },
+      () => now,
+    )
+    const other = { ...migration, definition: { ...definition, id: 'other' } }
+    const elsewhere = { ...migration, definition: defined('elsewhere') }
+    for (const [each, at, times] of [
+      [migration, 10_000, 1],
+      [other, 10_500, 1],
+      [elsewhere, 10_500, 2],
+      [migration, 11_000, 3],
+      [migration, 9_000, 4],
+    ] as const) {
+      now = at
+      expect(await compare(each)).toBe('unknown')
+      expect([at, asked]).toEqual([at, times])
+    }
   })
 })
