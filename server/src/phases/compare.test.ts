@@ -19,7 +19,7 @@ import type { Execution } from '../execution/execution-port.ts'
 import { createFleet } from '../fleet/fleet.ts'
 import { createIncidents } from '../incidents/incidents.ts'
 import { createCompare, type Remembered } from './compare.ts'
-import { lifeOfStore, noteCompared } from './comparison-store.ts'
+import { COMPARED, lifeOfStore, noteCompared } from './comparison-store.ts'
 import { createPhaseService } from './create-phase-service.ts'
 import { createPhaseStore } from './create-phase-store.ts'
 import type { Command, PhaseService, StoredMigration } from './phase-service.ts'
@@ -72,7 +72,7 @@ afterEach(async () => {
   await store.drop()
 })
 
-/** A server without its sockets. Its engine looks only where it is told to. */
+/** A server without its sockets. */
 function serverOn(storeUrl: string, wrap = (execution: Execution) => execution): Server {
   const db = createDb({ url: storeUrl, name: 'test', schema: STORE_SCHEMA })
   const execution = createExecution({ url: way, log, archiveDir: '/nonexistent', clock: Date.now })
@@ -270,13 +270,11 @@ describe('a restored store whose target does not answer', () => {
   })
 
   it('is asked nothing more and told nothing where the note is gone when the change is about to be made', async () => {
-    const server = serverOn(store.url)
-    await server.phases.register({ definition, sql, source: '' }, ANN)
-    await server.firstLook()
-    const { db } = server
+    await comparedOnce()
+    const { db } = store
     const fleet = createFleet({ db, clock: Date.now, server: 'test', log })
     cleanup.push(() => fleet.stop())
-    const real = createPhaseStore(db, fleet, server.incidents)
+    const real = createPhaseStore(db, fleet, createIncidents({ db, clock: Date.now, fleet }))
     let goesBack = true
     const asked: string[] = []
     const tell = <Answer>(name: string, answer: Answer) => {
@@ -301,8 +299,8 @@ describe('a restored store whose target does not answer', () => {
       },
       announce: () => {},
     })
-    const verify: Command = { type: 'rearm', reason: 'mended' }
-    expect(await phases.command(ID, verify, ANN)).toMatchObject({ refusal: { code: 'target-not-compared' } })
+    const rearm: Command = { type: 'rearm', reason: 'mended' }
+    expect(await phases.command(ID, rearm, ANN)).toMatchObject({ refusal: { code: 'target-not-compared' } })
     expect(asked).toEqual(['remember'])
     goesBack = false
     expect(await phases.command(ID, { type: 'advance' }, ANN)).toMatchObject({
@@ -314,7 +312,7 @@ describe('a restored store whose target does not answer', () => {
 })
 
 describe('what was noted of a comparison is void', () => {
-  it.each<[string, (on: TestStore['db'], life: string) => Promise<unknown>]>([
+  it.each<[string, (on: TestStore['db']) => Promise<unknown>]>([
     [
       'after a dump has been read back into the same database',
       (on) =>
@@ -331,53 +329,60 @@ describe('what was noted of a comparison is void', () => {
       (on) => on.query(`update comparisons set life = 'another', written = pg_current_xact_id()`),
     ],
   ])('%s', async (_, goBack) => {
-    const server = serverOn(store.url)
-    await server.phases.register({ definition, sql, source: '' }, ANN)
-    await server.firstLook()
-    expect(await stateOf(server)).toMatchObject({ compared: true })
-    const one = createDb({ url: store.url, name: 'test', schema: STORE_SCHEMA, max: 1 })
-    await goBack(one, await lifeOfStore(one))
-    await one.end()
+    await comparedOnce()
     proxy.cut()
+    expect((await rowOf()).compared).toBe(true)
+    const one = createDb({ url: store.url, name: 'test', schema: STORE_SCHEMA, max: 1 })
+    await goBack(one)
+    await one.end()
+    const server = serverOn(store.url)
     expect(await stateOf(server)).toMatchObject({ compared: false })
     expect(await refusalOf(server, { type: 'advance' })).toBe('target-not-compared')
   })
 
   it('and a server that runs on compares anew by itself', async () => {
+    await comparedOnce()
     const server = serverOn(store.url)
-    await server.phases.register({ definition, sql, source: '' }, ANN)
     await server.firstLook()
     await store.db.query('truncate comparisons')
-    expect(await stateOf(server)).toMatchObject({ compared: false })
-    await server.firstLook()
-    expect(await stateOf(server)).toMatchObject({ compared: true })
+    await waitFor(async () => (await stateOf(server)).compared, { what: 'the next look of the engine' })
   })
 
   it('in a copy of the files, also where its server was never stopped', async () => {
-    const server = serverOn(store.url)
-    await server.phases.register({ definition, sql, source: '' }, ANN)
-    await server.firstLook()
-    await server.stop()
-    expect(await stateOf(serverOn(await copyOfStore()))).toMatchObject({ compared: false })
+    await comparedOnce()
+    const url = await copyOfStore()
+    proxy.cut()
+    expect(await stateOf(serverOn(url))).toMatchObject({ compared: false })
   })
 
-  it('where the store went back while the target was being asked', async () => {
-    const server = serverOn(store.url)
-    await server.phases.register({ definition, sql, source: '' }, ANN)
-    await server.stop()
-    const revision = (await stateOfRow()).revision
-    await noteCompared(store.db, 'a life that has ended', ID, revision)
-    expect((await stateOfRow()).noted).toBe(false)
-    await noteCompared(store.db, await lifeOfStore(store.db), ID, revision + 1)
-    expect((await stateOfRow()).noted).toBe(false)
-    await noteCompared(store.db, await lifeOfStore(store.db), ID, revision)
-    expect((await stateOfRow()).noted).toBe(true)
+  it('where store or migration were another while the target was being asked', async () => {
+    await comparedOnce()
+    await store.db.query('truncate comparisons')
+    const { revision } = await rowOf()
+    const life = await lifeOfStore(store.db)
+    for (const [lived, noted, compared] of [
+      ['a life that has ended', revision, false],
+      [life, revision - 1, false],
+      [life, revision + 1, false],
+      [life, revision, true],
+    ] as const) {
+      await noteCompared(store.db, lived, ID, noted)
+      expect([noted, (await rowOf()).compared]).toEqual([noted, compared])
+    }
   })
 })
 
-async function stateOfRow(): Promise<{ readonly revision: number; readonly noted: boolean }> {
-  const { rows } = await store.db.query<{ revision: number; noted: boolean }>(
-    `select revision, exists (select from comparisons) as noted from migrations`,
+/** A migration that a server has compared, which is gone by now. */
+async function comparedOnce(): Promise<void> {
+  const server = serverOn(store.url)
+  await server.phases.register({ definition, sql, source: '' }, ANN)
+  await server.firstLook()
+  await server.stop()
+}
+
+async function rowOf(): Promise<{ readonly revision: number; readonly compared: boolean }> {
+  const { rows } = await store.db.query<{ revision: number; compared: boolean }>(
+    `select revision, ${COMPARED} as compared from migrations`,
   )
   const row = rows[0]
   if (row === undefined) throw new Error('nothing is registered')
@@ -403,7 +408,7 @@ describe('several servers on one store', () => {
     const [first, second] = [serverOn(url), serverOn(url)]
     await Promise.all([first.firstLook(), second.firstLook(), first.firstLook()])
     expect((await stateOf(first)).epoch).toBe(seen + EPOCH_MARGIN)
-    expect(await stateOf(second)).toEqual(await stateOf(first))
+    expect((await stateOf(second)).latch).toEqual((await stateOf(first)).latch)
   })
 })
 

@@ -19,7 +19,10 @@ export async function lifeOfStore(on: Queryable): Promise<string> {
   return rows[0]?.life ?? ''
 }
 
-/** Notes that a migration was compared at this revision, if the store still lives the life in which it was asked. */
+/**
+ * Notes that a migration was compared at this revision, if that is still its revision and the store still lives the
+ * life in which it was asked: what came meanwhile may be of another target, and is compared in its turn.
+ */
 export async function noteCompared(
   on: Queryable,
   life: string,
@@ -29,7 +32,7 @@ export async function noteCompared(
   await on.query(
     `insert into comparisons as noted (migration, life, written, revision)
      select id, ${LIFE}, pg_current_xact_id(), $3 from migrations
-     where id = $1 and ${LIFE} = $2 and revision >= $3
+     where id = $1 and ${LIFE} = $2 and revision = $3
      on conflict (migration) do update
        set life = excluded.life, written = excluded.written, revision = excluded.revision
        where noted.revision < excluded.revision or noted.life <> excluded.life

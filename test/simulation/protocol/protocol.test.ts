@@ -20,7 +20,7 @@ const CAUGHT_AT: Readonly<Record<Mutant, number>> = {
   'fence-enough-before-retired': 7,
   'backfill-without-row-lock': 73,
   'backfill-does-not-overwrite': 126,
-  'no-key-lock': 10,
+  'no-key-lock': 50,
   'no-sweep': 138,
   'sweep-read-committed': 2351,
   'sweep-before-old-snapshots': 138,

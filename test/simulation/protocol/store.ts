@@ -139,7 +139,7 @@ export class SimStore {
       noteCompared: async (life, id, revision) =>
         this.#commit(({ migrations, compared }) => {
           const now = migrations.get(id)?.revision ?? 0
-          if (life === this.#life && now >= revision) compared.set(id, { life, revision })
+          if (life === this.#life && now === revision) compared.set(id, { life, revision })
         }),
       tx: (work) => this.transaction(process, (lock, writes) => work(this.#phaseTx(process, lock, writes))),
     }
