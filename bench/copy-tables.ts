@@ -45,8 +45,9 @@ export async function withExecution<Result>(
   url: string,
   workers: number,
   work: (execution: ReturnType<typeof createExecution>) => Promise<Result>,
+  signals: ExecutionOptions['signals'] = {},
 ): Promise<Result> {
-  const options: ExecutionOptions = { url, log: SILENT, clock: Date.now, archiveDir: '.', workers }
+  const options: ExecutionOptions = { url, log: SILENT, clock: Date.now, archiveDir: '.', workers, signals }
   const execution = createExecution(options)
   try {
     await execution.prepare(PROFILES.id)

@@ -1,22 +1,22 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import {
+  type ApplicationLatency,
+  applicationLatencies,
+  createWindows,
+  LATENCY_BUCKETS_MS,
+  LATENCY_WINDOW_MS,
+  type Measurement,
+} from '@switchback/migrations-registry'
 import type pg from 'pg'
-import { freshTables } from './copy-tables.ts'
-import { type Habit, startTraffic, type TrafficTimes } from './traffic.ts'
+import type { Operation } from './application.ts'
+import { freshTables, PROFILES } from './copy-tables.ts'
+import { quantile } from './measure.ts'
+import type { TrafficTimes } from './traffic.ts'
 
-/** How long the application runs before it counts, and how long it is watched without a copy. */
-const SETTLE_MS = 1_000
-const CALM_MS = 8_000
-
-/** Reads of old, and guarded writes of both paths, of any rows. */
-const application = (rows: number): readonly Habit[] => {
-  const anyKey = (): number => 1 + Math.floor(Math.random() * rows)
-  return [
-    {
-      sessions: 2,
-      query: (client) => client.query('select name, email, bio from users where id = $1', [anyKey()]),
-    },
-    { sessions: 2, query: (client) => writeBoth(client, anyKey()) },
-  ]
-}
+/** How long the application runs before it counts, and how long it is watched without a copy, before and after. */
+const SETTLE_MS = 2_000
+const CALM_MS = 10_000
 
 let written = 0
 
@@ -29,28 +29,96 @@ export async function writeBoth(client: pg.Client | pg.PoolClient, key: number):
   await client.query('commit')
 }
 
-export interface TrafficOfCopy extends TrafficTimes {
-  readonly seconds: number
+/** An application in a thread of its own, and what its operations took. */
+export interface Application {
+  /** Operations that ended in this time, in ms since 1970. */
+  times(from: number, to: number): TrafficTimes
+  /** What its instances would have told the server by now, as the server goes by it. */
+  latencies(since: number): readonly ApplicationLatency[]
+  stop(): Promise<void>
 }
 
-/** What the application's queries take while `copy` runs, on new tables. */
+async function startApplication(url: string, rows: number): Promise<Application> {
+  const thread = new Worker(new URL('./application.js', import.meta.url), { workerData: { url, rows } })
+  const all: Operation[] = []
+  const windows = createWindows(new Map([[LATENCY_WINDOW_MS, 1]]))
+  thread.on('message', (ended: readonly Operation[]) => {
+    all.push(...ended)
+    for (const operation of ['read', 'write'] as const) {
+      windows.add(
+        measurementOf(
+          operation,
+          ended.filter((each) => each.operation === operation),
+        ),
+        Date.now(),
+      )
+    }
+  })
+  await once(thread, 'message')
+  return {
+    times: (from, to) => {
+      const ended = all.filter(({ at }) => at >= from && at < to).map(({ ms }) => ms)
+      return {
+        queries: ended.length,
+        p50Ms: quantile(ended, 0.5),
+        p99Ms: quantile(ended, 0.99),
+        longestMs: ended.reduce((longest, ms) => Math.max(longest, ms), 0),
+      }
+    },
+    latencies: (since) => applicationLatencies(windows, Date.now(), since),
+    stop: async () => {
+      thread.postMessage('stop')
+      await once(thread, 'exit')
+    },
+  }
+}
+
+function measurementOf(operation: Operation['operation'], ended: readonly Operation[]): Measurement {
+  const latency = new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0)
+  for (const { ms } of ended) {
+    const bucket = LATENCY_BUCKETS_MS.findIndex((bound) => ms <= bound)
+    const at = bucket < 0 ? LATENCY_BUCKETS_MS.length : bucket
+    latency[at] = (latency[at] ?? 0) + 1
+  }
+  return {
+    ...{ migration: PROFILES.id, epoch: 1, path: 'old', operation, count: ended.length, latency },
+    ...{ errors: {}, mismatches: 0, compared: 0, secondaryFailures: 0 },
+  }
+}
+
+export interface TrafficOfCopy {
+  readonly before: TrafficTimes
+  readonly during: TrafficTimes & { readonly seconds: number }
+  readonly after: TrafficTimes
+  /** p99 during the copy, in times of what it is without: before, while new is empty, and after, when it is not. */
+  readonly p99: number
+}
+
+/** What the application's operations take before, while and after `copy` runs, on new tables. */
 export async function underTraffic(
   pool: pg.Pool,
   url: string,
   rows: number,
-  copy: () => Promise<unknown>,
+  copy: (application: Application) => Promise<unknown>,
 ): Promise<TrafficOfCopy> {
   await freshTables(pool, rows)
-  const traffic = await startTraffic(url, application(rows))
-  try {
+  const application = await startApplication(url, rows)
+  const calm = async (): Promise<TrafficTimes> => {
     await sleep(SETTLE_MS)
-    traffic.since()
-    const start = performance.now()
-    await copy()
-    const seconds = (performance.now() - start) / 1000
-    return { ...traffic.since(), seconds }
+    const start = Date.now()
+    await sleep(CALM_MS)
+    return application.times(start, Date.now())
+  }
+  try {
+    const before = await calm()
+    const start = Date.now()
+    await copy(application)
+    const end = Date.now()
+    const after = await calm()
+    const during = { ...application.times(start, end), seconds: (end - start) / 1000 }
+    return { before, during, after, p99: (2 * during.p99Ms) / (before.p99Ms + after.p99Ms) }
   } finally {
-    await traffic.stop()
+    await application.stop()
   }
 }
 
@@ -58,6 +126,3 @@ const sleep = (ms: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, ms)
   })
-
-/** The times without a copy, to compare with. */
-export const calm = (): Promise<void> => sleep(CALM_MS)

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { COPY_ALL, freshTables, nextOrder, withExecution } from '../copy-tables.ts'
-import { calm, type TrafficOfCopy, underTraffic } from '../copy-traffic.ts'
+import { type Application, type TrafficOfCopy, underTraffic } from '../copy-traffic.ts'
 import type { SuiteOptions, SuiteResult } from '../main.ts'
 import { median } from '../measure.ts'
 import { peakMemory } from '../peak-memory.ts'
@@ -36,6 +36,7 @@ export function run(say: (line: string) => void, options: SuiteOptions): Promise
         rows,
         milliseconds: speed.milliseconds,
         traffic: traffic.times,
+        pacedRowsPerSecond: traffic.pacedRowsPerSecond,
         peakMemoryMiB: { [rows]: speed.peakMemoryMiB, ...large },
       }
     } finally {
@@ -128,27 +129,79 @@ async function compareSpeed(say: (line: string) => void, tables: Tables & { read
   }
 }
 
-/** What the queries of an application take without a copy, with ours, and with the single statement. */
+/** How long the copy at a pace is watched. */
+const PACED_MS = 90_000
+
+/**
+ * What the operations of an application take beside a copy: ours as fast as it can with one and two workers, the
+ * single statement, and ours at the pace that the application allows, as it goes by default where SDKs measure.
+ */
 async function compareTraffic(say: (line: string) => void, tables: Tables) {
   const { pool, url, rows } = tables
-  const times = new Map<string, TrafficOfCopy>()
-  const copies: Readonly<Record<string, () => Promise<unknown>>> = {
-    none: calm,
+  let pacedRows = 0
+  const copies: Readonly<Record<string, (application: Application) => Promise<unknown>>> = {
     one: () => copyWith(say, tables, 1),
     two: () => copyWith(say, tables, 2),
     single: () => pool.query(COPY_ALL),
+    paced: async (application) => {
+      pacedRows = await copyAtPace(say, url, application)
+    },
   }
+  const times = new Map<string, TrafficOfCopy>()
+  // The fence and the tables of the execution are there before the application uses them.
+  await withExecution(url, 1, async () => undefined)
   for (const [name, copy] of Object.entries(copies)) {
     const seen = await underTraffic(pool, url, rows, copy)
     times.set(name, seen)
     say(`application with ${name}: ${JSON.stringify(seen)}`)
   }
-  const over = (name: string): number =>
-    (times.get(name)?.p99Ms ?? Number.NaN) / (times.get('none')?.p99Ms ?? Number.NaN)
+  const over = (name: string): number => times.get(name)?.p99 ?? Number.NaN
   return {
-    ratios: { p99With1: over('one'), p99With2: over('two'), p99WithSingle: over('single') },
+    ratios: {
+      p99With1: over('one'),
+      p99With2: over('two'),
+      p99WithSingle: over('single'),
+      p99Paced: over('paced'),
+    },
+    pacedRowsPerSecond: Math.round(pacedRows / (times.get('paced')?.during.seconds ?? Number.NaN)),
     times: Object.fromEntries(times),
   }
+}
+
+/** Copies at the pace that the application allows, for a while; returns how many rows that were. */
+async function copyAtPace(
+  say: (line: string) => void,
+  url: string,
+  application: Application,
+): Promise<number> {
+  const latencies = async (_: string, since: number) => application.latencies(since)
+  const stop = new AbortController()
+  const timer = setTimeout(() => stop.abort(), PACED_MS)
+  let rows = 0
+  let reason: string | undefined
+  try {
+    await withExecution(
+      url,
+      1,
+      async (execution) => {
+        await execution.run('backfill', {
+          ...nextOrder(),
+          signal: stop.signal,
+          report: ({ stage, done = 0, throttledBy }) => {
+            if (stage === 'copying') rows = Math.max(rows, done)
+            if (throttledBy !== undefined && throttledBy !== reason) say(`  ${rows} rows; ${throttledBy}`)
+            reason = throttledBy ?? reason
+          },
+        })
+      },
+      { latencies },
+    )
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+  } finally {
+    clearTimeout(timer)
+  }
+  return rows
 }
 
 async function copyLarge(say: (line: string) => void, tables: Tables) {

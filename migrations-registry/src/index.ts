@@ -1,4 +1,4 @@
-export { applicationP99 } from './application-latency.ts'
+export { type ApplicationLatency, applicationLatencies, applicationP99 } from './application-latency.ts'
 export * from './backfill-step.ts'
 export * from './check-schema.ts'
 export * from './compatibility.ts'

@@ -258,6 +258,11 @@ describe('work', () => {
       lockWaits: 3,
       walRate: 7,
     })
+    // Not said is not the same as taken off: there is a default.
+    state = must(state, { type: 'set-throttle', change: { latencyFactor: null } })
+    expect(throttleOf({ latencyFactor: 2 }, state.throttle)).toMatchObject({ latencyFactor: null })
+    expect(throttleOf({ latencyFactor: null }, undefined)).toEqual({ latencyFactor: null })
+    expect(throttleOf({}, undefined)).toEqual({})
   })
 
   it('a backfill that left rows out is asked for again while its phase lasts', () => {

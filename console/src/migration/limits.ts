@@ -16,12 +16,21 @@ interface Limit {
 export const LIMITS: readonly Limit[] = [
   { name: 'rowsPerSecond', words: 'Rows copied in a second', kind: 'count', example: '2000' },
   { name: 'latencyP99', words: "The application's p99 on old", kind: 'duration', example: '50ms' },
+  {
+    name: 'latencyFactor',
+    words: "The application's p99, in times of what it is without copying",
+    kind: 'count',
+    example: '1.3',
+  },
   { name: 'replicationLag', words: 'Lag of the slowest replica', kind: 'duration', example: '2s' },
   { name: 'longTransaction', words: 'Age of the oldest transaction', kind: 'duration', example: '5m' },
   { name: 'lockWaits', words: 'Sessions that wait for locks', kind: 'count', example: '3' },
   { name: 'walRate', words: 'WAL written in a second', kind: 'bytes', example: '50MB' },
   { name: 'autovacuum', words: 'Waits while a table is vacuumed', kind: 'switch', example: '' },
 ]
+
+/** What holds where nothing is said, as the definition's schema has it. */
+const DEFAULTS: Partial<Record<LimitName, LimitValue>> = { latencyFactor: 1.3 }
 
 export interface Limited {
   readonly value: LimitValue | undefined
@@ -37,7 +46,7 @@ export function limitNow(
 ): Limited {
   const own = set?.[name]
   if (own !== undefined) return { value: own ?? undefined, from: 'set' }
-  const value = defined?.[name]
+  const value = defined?.[name] === undefined ? DEFAULTS[name] : defined[name]
   return {
     value: typeof value === 'number' || typeof value === 'boolean' ? value : undefined,
     from: 'definition',

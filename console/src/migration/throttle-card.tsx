@@ -76,5 +76,5 @@ export function ThrottleCard({ migration }: { readonly migration: Detail }) {
 
 function shown(name: LimitName, kind: (typeof LIMITS)[number]['kind'], value: number | boolean): string {
   if (name === 'autovacuum') return value === true ? 'yes' : 'no'
-  return `at most ${limitText(kind, value)}`
+  return `at most ${limitText(kind, value)}${name === 'latencyFactor' ? ' times' : ''}`
 }

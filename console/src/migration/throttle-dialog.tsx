@@ -101,7 +101,7 @@ function changeOf(changed: typeof LIMITS, texts: Texts): Change {
     const text = texts[name].trim()
     if (kind === 'switch') return [name, text === 'true' ? true : null] as const
     if (text === '') return [name, null] as const
-    return [name, kind === 'count' && /^\d+$/.test(text) ? Number(text) : text] as const
+    return [name, kind === 'count' && /^\d+(\.\d+)?$/.test(text) ? Number(text) : text] as const
   })
   return Object.fromEntries(all) as Change
 }

@@ -123,5 +123,5 @@ function parseLimit(text: string): [string, unknown] {
   if (name === '') throw new UsageError(`--set takes limit=value, such as rowsPerSecond=2000, not "${text}"`)
   if (value === 'off') return [name, null]
   if (value === 'true' || value === 'false') return [name, value === 'true']
-  return [name, /^\d+$/.test(value) ? Number(value) : value]
+  return [name, /^\d+(\.\d+)?$/.test(value) ? Number(value) : value]
 }

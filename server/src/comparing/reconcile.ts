@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { whileHeldBack } from '../copying/throttle.ts'
+import { createRateLimit, type RateLimit, whileHeldBack } from '../copying/throttle.ts'
 import type { WorkOrder } from '../execution/execution-port.ts'
 import { type Key, keyText } from '../mapping/keyset.ts'
 import type { Mapping } from '../mapping/mapping.ts'
@@ -53,6 +53,8 @@ interface Sample {
 }
 
 const CHUNK = 10_000
+/** So many that are compared cost an application as much as one that is copied. */
+const PER_ROW = 3
 /** Keys repaired in one transaction: each is a lock in shared memory, and a writer that waits. */
 const BATCH = 100
 const MAX_PASSES = 5
@@ -80,6 +82,7 @@ export async function reconcile(
     ...{ migration: mapping.migration, leader, epoch: order.epoch },
     mapping: checksumOf(mapping.copy),
   })
+  const limit = createRateLimit(order, deps.clock, { perRow: PER_ROW })
   const kept = await record.read()
   const sample = kept === undefined ? await firstLook(deps, order, way, progress) : undefined
   const estimated = await countBoth(deps, order, way)
@@ -93,7 +96,7 @@ export async function reconcile(
     progress.advance(pass === 1 ? (state.rows ?? state.chunks * CHUNK) : 0)
     progress.ranges(rangesOf(state))
     if (sample !== undefined) progress.detail({ sample })
-    state = await onePass({ deps, order, way, progress, record }, state)
+    state = await onePass({ deps, order, way, progress, record, limit }, state)
     const repairedNow = state.standing > state.left
     if (!repairedNow || pass === MAX_PASSES) {
       const rows = await countBoth(deps, order, way)
@@ -113,9 +116,11 @@ export async function reconcile(
         ...{ sample, digest: state.digest, mismatches: state.mismatches, faults: state.faults },
       }
     }
-    // A delete with an older snapshot may have missed a row that was just repaired; the next pass must come after.
-    progress.stage('waiting for older transactions')
-    await waitForOlderSnapshots(deps.target, order.signal, (reason) => progress.throttledBy(reason))
+    if (way.readCommitted !== true) {
+      // A delete with an older snapshot may have missed a row that was just repaired; the next pass must come after.
+      progress.stage('waiting for older transactions')
+      await waitForOlderSnapshots(deps.target, order.signal, (reason) => progress.throttledBy(reason))
+    }
     state = { ...state, pass: pass + 1, ranges: state.dirty, dirty: [], standing: 0, left: 0 }
     await record.write(state)
   }
@@ -147,6 +152,7 @@ interface Run {
   readonly way: Comparing
   readonly progress: Progress
   readonly record: PassRecord
+  readonly limit: RateLimit
 }
 
 interface Settled {
@@ -172,19 +178,23 @@ function rangesOf({ slices = [], ranges }: PassState): RangesProgress | undefine
 }
 
 async function onePass(run: Run, from: PassState): Promise<PassState> {
-  const { deps, order, way, progress, record } = run
+  const { deps, order, way, progress, record, limit } = run
   const { target, clock } = deps
   let state = from
   let saved = clock()
   for (;;) {
     const [first, ...rest] = state.ranges
     if (first === undefined) return state
-    await whileHeldBack(order.heldBackBy, order.signal, (reason) => progress.throttledBy(reason))
+    await whileHeldBack(order.heldBackBy, order.signal, (reason) =>
+      progress.throttledBy(reason ?? limit.because),
+    )
     const slice = sliceOf(state, first)
     // What a pass looks at again is a chunk already; the rest is cut into chunks on the way.
     const range = { after: first.after, upTo: first.upTo }
     const { found, upTo, rows } = await persistently(deps, order.signal, () =>
-      target.cancellable(order.signal, (connection) => way.compare(connection, slice, range)),
+      target.cancellable(order.signal, (connection) =>
+        way.compare(connection, slice, range, Math.min(CHUNK, limit.most() ?? CHUNK)),
+      ),
     )
     const chunk = { ...first, ...(upTo === undefined ? {} : { upTo }) }
     const settled: Settled = { standing: [], left: [] }
@@ -215,6 +225,7 @@ async function onePass(run: Run, from: PassState): Promise<PassState> {
       await record.write(state)
       saved = clock()
     }
+    await limit.take(rows, order.signal)
   }
 }
 

@@ -94,6 +94,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     let signals: Signals | undefined
     const targets = await openTargets(config, bundled, clock, log, {
       latencyP99: async (migration) => signals?.monitor.latencyP99(migration),
+      latencies: async (migration, since) => signals?.monitor.latencies(migration, since) ?? [],
     })
     shutdown.add('targets', () => targets.close())
     let push: Push | undefined

@@ -29,6 +29,7 @@ export async function startWorker(config: Config, log: Logger): Promise<{ stop()
     let signals: Signals | undefined
     const targets = await openTargets(config, bundled, clock, log, {
       latencyP99: async (migration) => signals?.monitor.latencyP99(migration),
+      latencies: async (migration, since) => signals?.monitor.latencies(migration, since) ?? [],
     })
     shutdown.add('targets', () => targets.close())
     const newId = createNewId(clock)

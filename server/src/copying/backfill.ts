@@ -16,6 +16,7 @@ import type { ChunkCopied, OpenRange } from './copy-chunk.ts'
 import { createCopyReport } from './copy-report.ts'
 import { type CopyRun, copyWorker } from './copy-worker.ts'
 import { requireFewFailures, retryFailedRows } from './failed-rows.ts'
+import { atToldPace } from './paced-order.ts'
 import { settleCopy } from './settle-copy.ts'
 import { sweep } from './sweep.ts'
 import { createRateLimit } from './throttle.ts'
@@ -145,11 +146,19 @@ export async function assist(
   const copy = await joinCopy(way, mapping, order.epoch)
   if (copy === undefined) return false
   const stop = new AbortController()
-  const timer = setInterval(() => limited() && stop.abort(), 1_000)
+  const told = atToldPace(deps, order)
+  const timer = setInterval(() => {
+    if (limited()) stop.abort()
+    // Somebody has to take the lead, and it may be us.
+    told.isLed().then(
+      (led) => led || stop.abort(),
+      () => undefined,
+    )
+  }, 1_000)
   const progress = createProgress(() => undefined, deps.clock)
   try {
     const signal = AbortSignal.any([order.signal, stop.signal])
-    const { ranges } = await copyAll(deps, { ...order, signal }, way, {
+    const { ranges } = await copyAll(deps, { ...told.order, signal }, way, {
       mapping,
       copy,
       progress,
@@ -194,7 +203,7 @@ async function copyAll(
   let ranges = 0
   const counts = { retries: 0 }
   const open: OpenRange[] = []
-  const limit = createRateLimit(() => limitsOf(order).rowsPerSecond, deps.clock)
+  const limit = createRateLimit(order, deps.clock, { rowsPerSecond: () => limitsOf(order).rowsPerSecond })
   await together(order.signal, deps.workers, (signal, place) => {
     const run: CopyRun = {
       ...deps,

@@ -50,34 +50,38 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
   const { target } = run.places
   let size = Math.max(chunk.min, Math.min(chunk.max, FIRST_CHUNK))
   let pending: OpenRange | undefined
-  let ahead: Promise<OpenRange | undefined> | undefined
+  let ahead: ReturnType<Copy['next']> | undefined
   let failures = 0
   let failingSince: number | undefined
+
+  const atMost = (rows: number): number => Math.min(rows, run.limit.most() ?? rows)
 
   const nextRange = async (): Promise<OpenRange | undefined> => {
     const own = run.open.pop()
     if (own !== undefined) return own
-    const looked = ahead
-    ahead = undefined
-    const handedOut = await (looked ?? run.copy.next(size, name))
-    if (handedOut !== undefined) return handedOut
     for (;;) {
+      const looked = ahead
+      ahead = undefined
+      const handedOut = await (looked ?? run.copy.next(atMost(size), name))
+      if (handedOut !== undefined && handedOut !== 'later') return handedOut
       const left = await run.copy.leftOver(name)
-      if (left !== 'busy') return left
+      if (left !== 'busy' && (left !== undefined || handedOut === undefined)) return left
       if (!run.toTheEnd) return undefined
-      await pause(BUSY_MS, run.signal)
+      if (left === 'busy') await pause(BUSY_MS, run.signal)
     }
   }
 
   const session = async (connection: Connection) => {
     await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}; ${COMMIT_WITHOUT_WAITING}`)
     for (;;) {
-      await whileHeldBack(run.order.heldBackBy, run.signal, (reason) => run.progress.throttledBy(reason))
+      await whileHeldBack(run.order.heldBackBy, run.signal, (reason) =>
+        run.progress.throttledBy(reason ?? run.limit.because),
+      )
       pending ??= await nextRange()
       if (pending === undefined) return
       const range = pending
-      if (size >= AHEAD_FROM && ahead === undefined && run.open.length === 0) {
-        ahead = run.copy.next(size, name)
+      if (atMost(size) >= AHEAD_FROM && ahead === undefined && run.open.length === 0) {
+        ahead = run.copy.next(atMost(size), name)
         // Whoever asks for it hears of a failure.
         ahead.catch(() => undefined)
       }

@@ -1,6 +1,11 @@
 import { definitionSchema } from '@switchback/migrations-registry'
+import { waitFor } from '@switchback/test/support'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ExecutionWorld, executionWorld, orderOf } from '../execution/execution-for-tests.ts'
+import { describeMapping } from '../mapping/mapping.ts'
+import { createProgress } from '../target/progress.ts'
+import { createTarget } from '../target/target.ts'
+import { sweep } from './sweep.ts'
 
 const definition = definitionSchema.parse({
   id: 'swept',
@@ -40,4 +45,26 @@ test('new may have fewer rows than fit into one piece, and old none', async () =
   const { detail } = await world.execution.run('backfill', orderOf(definition))
   expect(detail).toMatchObject({ rows: 0, swept: 2 })
   expect(await unlike()).toEqual([])
+})
+
+test('no range is looked for by reading all of new, whatever the planner thinks of indexes', async () => {
+  await world.pool.query(`insert into new_t select id, v from old_t where id % 10 <> 0;
+    do $$ begin execute format('alter database %I set random_page_cost = 100000', current_database()); end $$`)
+  const target = createTarget({ url: world.database.url, name: 'swept', onIdleError: () => undefined })
+  const mapping = await describeMapping(target, definition)
+  const progress = createProgress(() => undefined, Date.now)
+  const deps = { target, workers: 1, clock: Date.now, random: Math.random, patienceMs: 1_000 }
+  expect(await sweep(deps, orderOf(definition), mapping, progress, COPIED)).toBe(0)
+  progress.end()
+  // What a session has read is told of at its end at the latest.
+  await target.end()
+  await waitFor(async () => {
+    const found = await world.rows(
+      `select from pg_stat_user_indexes where relname = 'new_t' and idx_tup_read >= ${COPIED}`,
+    )
+    return found.length === 1
+  })
+  expect(
+    await world.rows(`select seq_tup_read as read from pg_stat_user_tables where relname = 'new_t'`),
+  ).toEqual([{ read: '0' }])
 })

@@ -6,9 +6,9 @@ import { type Patience, persistently } from '../target/persistently.ts'
 import type { Progress } from '../target/progress.ts'
 import type { Connection, Target } from '../target/target.ts'
 import { together } from '../target/together.ts'
-import { hashedSlices, JOIN_BY_HASH, type Sides, sidesOf } from '../walks/slices.ts'
+import { hashedSlices, JOIN_BY_HASH, JOIN_BY_INDEX, type Sides, sidesOf } from '../walks/slices.ts'
 import { hasStray, sweepChunk } from './copy-chunk.ts'
-import { whileHeldBack } from './throttle.ts'
+import { createRateLimit, type RateLimit, whileHeldBack } from './throttle.ts'
 
 export interface SweepDeps extends Patience {
   readonly target: Target
@@ -17,6 +17,8 @@ export interface SweepDeps extends Patience {
 
 /** Rows of old that are looked at in one statement. */
 const PIECE = 50_000
+/** So many that are looked at cost an application as much as one that is copied. */
+const PER_ROW = 10
 /** Rows of new that are removed in one transaction, at most. */
 const CHUNK = 20_000
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
@@ -44,7 +46,8 @@ export async function sweep(
   total: number,
 ): Promise<number> {
   progress.stage('sweeping', total)
-  const next = await piecesOf(deps, order, mapping)
+  const limit = createRateLimit(order, deps.clock, { perRow: PER_ROW })
+  const next = await piecesOf(deps, order, mapping, limit)
   let swept = 0
   await together(order.signal, deps.workers, async (signal) => {
     for (let coming = next(); ; ) {
@@ -53,12 +56,12 @@ export async function sweep(
       // The next one is looked up meanwhile; whoever asks for it hears of a failure.
       coming = next()
       coming.catch(() => undefined)
-      await whileHeldBack(order.heldBackBy, signal, (reason) => progress.throttledBy(reason))
+      await whileHeldBack(order.heldBackBy, signal, (reason) => progress.throttledBy(reason ?? limit.because))
       await persistently(deps, signal, () =>
         deps.target.cancellable(signal, async (connection) => {
           await connection.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
           await connection.query(`set default_transaction_isolation = 'repeatable read'`)
-          if (piece.sides !== undefined) await connection.query(JOIN_BY_HASH)
+          await connection.query(piece.sides === undefined ? JOIN_BY_INDEX : JOIN_BY_HASH)
           await watched(
             deps.target,
             connection.pid,
@@ -71,6 +74,7 @@ export async function sweep(
         }),
       )
       progress.advance(piece.rows)
+      await limit.take(piece.rows, signal)
     }
   })
   return swept
@@ -81,9 +85,10 @@ async function piecesOf(
   deps: SweepDeps,
   order: WorkOrder,
   mapping: Mapping,
+  limit: RateLimit,
 ): Promise<() => Promise<Piece | undefined>> {
-  const slices = await hashedSlices(deps.target, mapping)
-  if (slices === undefined) return createRanges(deps, order, mapping)
+  const slices = await hashedSlices({ old: deps.target, new: deps.target }, mapping)
+  if (slices === undefined) return createRanges(deps, order, mapping, limit)
   const sides = await sidesOf(deps.target, mapping)
   const everything = { after: undefined, upTo: undefined }
   const pieces = slices.map((slice) => ({ range: everything, rows: slice.rows, sides: sides(slice) }))
@@ -91,18 +96,24 @@ async function piecesOf(
 }
 
 /** Ranges of keys, one after the other, the last one without an end. */
-function createRanges(deps: SweepDeps, order: WorkOrder, { old }: Mapping): () => Promise<Piece | undefined> {
+function createRanges(
+  deps: SweepDeps,
+  order: WorkOrder,
+  { old }: Mapping,
+  limit: RateLimit,
+): () => Promise<Piece | undefined> {
   let after: Key | undefined
   let ended = false
   let turn: Promise<unknown> = Promise.resolve()
   const look = async (): Promise<Piece | undefined> => {
     if (ended) return undefined
     const rest = { after, upTo: undefined }
-    const upTo = await persistently(deps, order.signal, () => keyAt(deps.target, old, rest, PIECE))
+    const rows = Math.min(PIECE, limit.most() ?? PIECE)
+    const upTo = await persistently(deps, order.signal, () => keyAt(deps.target, old, rest, rows))
     const range = { after, upTo }
     ended = upTo === undefined
     after = upTo
-    return { range, rows: PIECE }
+    return { range, rows }
   }
   return () => {
     const mine = turn.then(look)

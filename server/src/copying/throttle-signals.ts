@@ -1,4 +1,4 @@
-import { formatDuration, type Throttle } from '@switchback/migrations-registry'
+import { type ApplicationLatency, formatDuration, type Throttle } from '@switchback/migrations-registry'
 import { quoteTable } from '../db/db.ts'
 import type { WorkOrder } from '../execution/execution-port.ts'
 import { messageOf } from '../target/execution-error.ts'
@@ -8,6 +8,8 @@ import type { Target } from '../target/target.ts'
 export interface ThrottlePorts {
   /** Milliseconds; undefined where nothing was measured lately. */
   readonly latencyP99?: (migration: string) => Promise<number | undefined>
+  /** What each kind of operation of the application took since then, of the last 10 s. */
+  readonly latencies?: (migration: string, since: number) => Promise<readonly ApplicationLatency[]>
 }
 
 interface SignalDeps extends ThrottlePorts {
@@ -22,6 +24,8 @@ export const limitsOf = ({ throttle, definition }: WorkOrder): Throttle =>
 /** Workers ask before every chunk; the target is asked no more often than this. */
 const LOOK_MS = 200
 
+const NOT_ASKED_OF_TARGET: ReadonlySet<string> = new Set<keyof Throttle>(['rowsPerSecond', 'latencyFactor'])
+
 /** The same order, held back also by the limits that it is given. */
 export function withThrottle(deps: SignalDeps, order: WorkOrder): WorkOrder {
   const { from, to } = order.definition.copy ?? {}
@@ -35,7 +39,7 @@ export function withThrottle(deps: SignalDeps, order: WorkOrder): WorkOrder {
       const reason = await order.heldBackBy()
       if (reason !== undefined) return reason
       const limits = limitsOf(order)
-      if (Object.keys(limits).every((name) => name === 'rowsPerSecond')) return undefined
+      if (Object.keys(limits).every((name) => NOT_ASKED_OF_TARGET.has(name))) return undefined
       if (deps.clock() - lookedAt >= LOOK_MS) {
         lookedAt = deps.clock()
         last = read(limits).catch((error: unknown) => `the target cannot be asked: ${messageOf(error)}`)

@@ -181,10 +181,7 @@ test('what cannot be read holds copying back: no replica, no right to see others
 test('rows above the limit of a second wait, and a limit that is taken off holds nobody', async () => {
   const now = 1_000_000
   let limit: number | undefined = 10
-  const rate = createRateLimit(
-    () => limit,
-    () => now,
-  )
+  const rate = createRateLimit({}, () => now, { rowsPerSecond: () => limit })
   const stop = new AbortController()
   // A second's worth is free; the next ten seconds' are taken at once, and whoever comes then has to wait.
   await rate.take(100, stop.signal)
@@ -193,4 +190,32 @@ test('rows above the limit of a second wait, and a limit that is taken off holds
   await rate.take(1_000_000, stop.signal)
   stop.abort()
   await expect(waiting).rejects.toMatchObject({ code: 'work-stopped' })
+})
+
+test('says by what rows were made to wait: the lowest of the limit and the pace', async () => {
+  let now = 1_000_000
+  const pace = { rowsPerSecond: 50, because: 'the application' }
+  const passed: number[] = []
+  const rate = createRateLimit(
+    { pace: { now: () => pace, passed: (rows) => passed.push(rows) } },
+    () => now,
+    { rowsPerSecond: () => 100, perRow: 10 },
+  )
+  const stop = new AbortController()
+  expect(rate.most()).toBe(1_000)
+  await rate.take(100, stop.signal)
+  expect(rate.because).toBeUndefined()
+  now += 1
+  const waiting = rate.take(100, stop.signal)
+  expect(rate.because).toBe('rowsPerSecond: 100')
+  pace.rowsPerSecond = 5
+  const more = rate.take(100, stop.signal)
+  expect(rate.because).toBe('the application')
+  stop.abort()
+  await expect(waiting).rejects.toMatchObject({ code: 'work-stopped' })
+  await expect(more).rejects.toMatchObject({ code: 'work-stopped' })
+  now += 2_000
+  expect(rate.because).toBeUndefined()
+  // Ten of these cost as much as one that is copied.
+  expect(passed).toEqual([10, 10, 10])
 })

@@ -1,6 +1,7 @@
 import type { WorkOrder } from '../execution/execution-port.ts'
 import { throwIfStopped } from '../target/execution-error.ts'
 import { pause } from '../target/pause.ts'
+import { mostRows } from './pace.ts'
 
 export interface ChunkLimits {
   /** Milliseconds that one chunk should take. */
@@ -16,21 +17,65 @@ export function nextChunkSize(size: number, ms: number, { target, min, max }: Ch
 }
 
 export interface RateLimit {
-  /** Waits until `rows` more may be copied. */
+  /** Rows that one statement may be of, at most; undefined without bound. */
+  most(): number | undefined
+  /** Waits until `rows` more may be gone through. */
   take(rows: number, signal: AbortSignal): Promise<void>
+  /** Why it has had somebody wait lately; undefined where it has not. */
+  readonly because: string | undefined
 }
 
-/** Spreads rows over time; what was not used is not saved up for longer than a second. */
-export function createRateLimit(rowsPerSecond: () => number | undefined, clock: () => number): RateLimit {
+/** What is not used is not saved up for longer than this: it would be gone through in one go. */
+const SAVED_MS = 50
+const LATELY_MS = 1_000
+
+/**
+ * Spreads rows over time, by the pace of the order and, where rows are copied, by the limit of a second.
+ *
+ * @param perRow rows that cost an application as much as one that is copied
+ */
+export function createRateLimit(
+  order: Pick<WorkOrder, 'pace'>,
+  clock: () => number,
+  {
+    perRow = 1,
+    rowsPerSecond = () => undefined,
+  }: {
+    readonly perRow?: number
+    readonly rowsPerSecond?: () => number | undefined
+  } = {},
+): RateLimit {
   let free = clock()
+  let waited: { readonly at: number; readonly by: string } | undefined
+  const pace = () => {
+    const now = order.pace?.now()
+    // Whoever may not go at all is held back before the next statement.
+    return now === undefined || now.rowsPerSecond === 0 ? undefined : now
+  }
   return {
+    most: () => {
+      const now = pace()
+      return now === undefined ? undefined : mostRows(now.rowsPerSecond) * perRow
+    },
     take: async (rows, signal) => {
-      const limit = rowsPerSecond()
+      order.pace?.passed(rows / perRow)
+      const paced = pace()
+      const set = rowsPerSecond()
+      const limits = [
+        ...(set === undefined ? [] : [{ rate: set, text: `rowsPerSecond: ${set}` }]),
+        ...(paced === undefined ? [] : [{ rate: paced.rowsPerSecond * perRow, text: paced.because }]),
+      ].sort((one, other) => one.rate - other.rate)
+      const [limit] = limits
       if (limit === undefined) return
       const now = clock()
       const wait = free - now
-      free = Math.max(free, now - 1000) + (rows * 1000) / limit
-      if (wait > 0) await pause(wait, signal)
+      free = Math.max(free, now - SAVED_MS) + (rows * 1000) / limit.rate
+      if (wait <= 0) return
+      waited = { at: now, by: limit.text }
+      await pause(wait, signal)
+    },
+    get because() {
+      return waited !== undefined && clock() - waited.at < LATELY_MS ? waited.by : undefined
     },
   }
 }

@@ -11,6 +11,21 @@ import type {
 import type { SchemaState } from '../catalog/ledger.ts'
 import type { OpenRepairs, WorkProgress } from '../phases/phase-service.ts'
 
+/** How fast work may go that shares a database with an application. */
+export interface PaceNow {
+  /** Rows copied in a second; nothing at all where it is 0. */
+  readonly rowsPerSecond: number
+  /** For a person: what it goes by. */
+  readonly because: string
+}
+
+export interface WorkPace {
+  /** Undefined where there is no need to go slowly. */
+  now(): PaceNow | undefined
+  /** To be told after every statement. */
+  passed(rows: number): void
+}
+
 /** One piece of database work, as the engine hands it out. */
 export interface WorkOrder {
   readonly definition: MigrationDefinition
@@ -23,6 +38,8 @@ export interface WorkOrder {
   readonly heldBackBy: () => string | undefined | Promise<string | undefined>
   /** The limits that hold now; those of the definition where it is left out. */
   readonly throttle?: () => Throttle
+  /** How fast it may go for the application's sake; as fast as it can where it is left out. */
+  readonly pace?: WorkPace
   /** Why a statement that holds up traffic may not begin now: windows, freezes, load. Undefined where it may. */
   readonly notNow?: () => Promise<string | undefined>
   /** Contract calls this right before the first drop; throws where the work was called off meanwhile. */

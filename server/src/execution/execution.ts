@@ -10,6 +10,7 @@ import { contract } from '../contract/contract.ts'
 import { restore } from '../contract/restore.ts'
 import { assist, backfill } from '../copying/backfill.ts'
 import { listFailedRows } from '../copying/failed-rows.ts'
+import { atPace } from '../copying/paced-order.ts'
 import { type ThrottlePorts, withThrottle } from '../copying/throttle-signals.ts'
 import { type DdlSettings, ddlSettings } from '../ddl/ddl-settings.ts'
 import { expand, rollback } from '../ddl/schema-work.ts'
@@ -88,6 +89,7 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
   const { clock, random = Math.random, fenceWaitMs = 2_000 } = options
   const fence = createFence({ target: target.aside, clock, waitMs: fenceWaitMs })
   const copying = { target, ...copySettings(options) }
+  const signals = { target, clock, ...options.signals }
   const archives = options.archives ?? folderStore(options.archiveDir)
   const ddl = ({ definition }: WorkOrder) => ({
     ...copying,
@@ -129,9 +131,9 @@ export function executionOn(target: Target, options: ExecutionSettings): Executi
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await install(target, order.definition.id)
-      return kinds[kind](withThrottle({ target, clock, ...options.signals }, order))
+      return kinds[kind](atPace(signals, withThrottle(signals, order)))
     },
-    assist: (order) => assist(copying, withThrottle({ target, clock, ...options.signals }, order)),
+    assist: (order) => assist(copying, withThrottle(signals, order)),
     end: () => target.end(),
   }
 }

@@ -161,6 +161,7 @@ const stateSchema = z
         autovacuum: z.boolean().nullable().optional(),
         walRate: limitSet,
         latencyP99: limitSet,
+        latencyFactor: limitSet,
       })
       .optional()
       .describe('Limits set over those of the definition; times in ms, amounts in bytes'),

@@ -52,7 +52,7 @@ const SESSION =
   '-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c client_encoding=UTF8 -c jit=off -c switchback.engine=on'
 
 const RESET =
-  'reset lock_timeout; reset statement_timeout; reset default_transaction_isolation; reset synchronous_commit; reset enable_nestloop; reset work_mem'
+  'reset lock_timeout; reset statement_timeout; reset default_transaction_isolation; reset synchronous_commit; reset enable_nestloop; reset enable_seqscan; reset work_mem'
 
 // A role named like our schema would find it before `public` through "$user", and put its tables there.
 const OUT_OF_THE_WAY = `

@@ -1,4 +1,6 @@
 import {
+  type ApplicationLatency,
+  applicationLatencies,
   applicationP99,
   atLeast,
   autopilotHolds,
@@ -35,6 +37,8 @@ export interface Monitor {
   recovery(migration: StoredMigration): Promise<Judgement | undefined>
   /** The application's own p99 of the last moments in ms; undefined where nothing was measured. */
   latencyP99(migration: string): number | undefined
+  /** What each kind of operation of the application took since then. */
+  latencies(migration: string, since: number): readonly ApplicationLatency[]
   /** How far back measurements are of use, in ms. */
   reach(): number
   /** Learns of the migrations there are, so that nothing that is told from now on is passed over. */
@@ -248,6 +252,10 @@ export function createMonitor(deps: MonitorDeps): Monitor {
     latencyP99: (id) => {
       const entry = watched.get(id)
       return entry === undefined ? undefined : applicationP99(entry.windows, clock())
+    },
+    latencies: (id, since) => {
+      const entry = watched.get(id)
+      return entry === undefined ? [] : applicationLatencies(entry.windows, clock(), since)
     },
     reach: () => {
       const spans = [...known.values()].flatMap(({ definition }) => [...spansOf(definition)])

@@ -1,5 +1,6 @@
 import type { WorkKind } from '@switchback/migrations-registry'
 import { assist, backfill } from '../copying/backfill.ts'
+import { atPace } from '../copying/paced-order.ts'
 import { withThrottle } from '../copying/throttle-signals.ts'
 import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
@@ -69,7 +70,9 @@ export function pairExecutionOn(targets: Targets, settings: ExecutionSettings): 
     run: async (kind, order) => {
       throwIfStopped(order.signal)
       await prepare(order.definition.id)
-      return kinds[kind](throttled(order))
+      return kinds[kind](
+        atPace({ target: targets.new, clock: settings.clock, ...settings.signals }, throttled(order)),
+      )
     },
     assist: (order) => assist(copyDeps, throttled(order), farWay(targets)),
     end: async () => {

@@ -142,6 +142,10 @@ alter table switchback.copies add column if not exists ended_at timestamptz;
 alter table switchback.copies add column if not exists parts jsonb;
 alter table switchback.copies add column if not exists part int not null default 0;
 
+-- How fast every process may go, as the one that leads has found; null is as fast as it can.
+alter table switchback.copies add column if not exists pace jsonb;
+alter table switchback.copies add column if not exists paced_at timestamptz;
+
 -- Ranges (after_key, up_to_key] of a copy; done commits with the rows of the range.
 create table if not exists switchback.checkpoints (
   id bigint generated always as identity primary key,
