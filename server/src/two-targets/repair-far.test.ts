@@ -74,6 +74,7 @@ test('the gate names what a death between the databases left, and opens when it 
     checksum: '',
     state,
     revision: 1,
+    compared: true,
   }
   const blockers = async () =>
     judgeGate(migration.definition, state, {

@@ -175,14 +175,16 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
       checksum: '',
       state,
       revision: 1,
+      compared: false,
     }
     const content: StoreContent = {
       migrations: new Map([[MIGRATION, migration]]),
       instances: new Map(),
       revision: 1,
+      compared: new Map(),
     }
     store.content = content
-    checker.stored({ migrations: new Map(), instances: new Map(), revision: 0 }, content)
+    checker.stored({ ...content, migrations: new Map() }, content)
     await fillTarget(world, network, db, checker, schema, scenario, state, random.fork())
     server.process.restart(server.main)
     worker?.process.restart(worker.main)
@@ -220,7 +222,7 @@ async function fillTarget(
     if (value !== undefined && (complete.new || phase === 'shadow'))
       void session.insert(TABLES.new, key, value)
     // Left behind by what went before.
-    const stale = random.chance(fresh ? 0 : 0.4) ? `${key}-stale` : undefined
+    const stale = random.chance(fresh ? 0 : 0.7) ? `${key}-stale` : undefined
     if (stale === undefined || phase === 'planned') continue
     if (!complete.new && phase !== 'shadow') void session.insert(TABLES.new, key, stale)
     if (!complete.old && writes === 'new') void session.insert(TABLES.old, key, stale)
