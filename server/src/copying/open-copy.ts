@@ -84,8 +84,10 @@ async function beginCopy(places: Beginning, mapping: Mapping, epoch: number): Pr
   const value =
     mapping.copy.ranges === undefined ? undefined : await rangedValue(source, mapping, mapping.copy.ranges)
   const upper = first === undefined ? undefined : await upperOf(source, sideOf(mapping, first, value), first)
-  const total = await countRows(source, mapping.old)
-  const plain = parts.length === 1 && first?.blocks === undefined && first?.values === undefined
+  const whole = first?.blocks === undefined && first?.values === undefined
+  const plain = parts.length === 1 && whole
+  // All of old in one part was counted as that.
+  const total = whole && first !== undefined ? first.rows : await countRows(source, mapping.old)
   return target.connection((connection) =>
     inTransaction(connection, 'begin', async () => {
       await connection.query('delete from switchback.checkpoints where migration = $1', [migration])
