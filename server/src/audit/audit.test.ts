@@ -53,6 +53,7 @@ test.each([
     `insert into audit_events select 6, at, actor, kind, subject, detail, hash, hash from audit_events where revision = 5`,
     6,
   ],
+  ['promised by the head and is not there', 'update head set revision = 6', 5],
   ['told of as following another', `update audit_events set previous_hash = hash where revision = 3`, 3],
   [
     'put behind the next',
