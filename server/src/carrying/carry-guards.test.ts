@@ -87,6 +87,15 @@ test('what the expressions name is found whatever the search path of the writer'
   expect(await bios()).toEqual([[{ id: 1, bio: 'hello' }], [{ id: 1, bio: 'HELLO' }]])
 })
 
+test('a table that a writer makes for itself, of the name of one of ours, is written by no trigger', async () => {
+  await carry()
+  const writer = await world.client()
+  await writer.query('create temp table profiles (user_id int primary key, bio text)')
+  await writer.query(`insert into public.users (id, bio) values (1, 'hello')`)
+  expect((await writer.query('select from pg_temp.profiles')).rowCount).toBe(0)
+  expect(await bios()).toEqual([[{ id: 1, bio: 'hello' }], [{ id: 1, bio: 'hello' }]])
+})
+
 test('a key that new makes by itself is given by old all the same', async () => {
   await query('alter table profiles alter user_id add generated always as identity')
   await carry()
