@@ -101,7 +101,7 @@ test('no more certificates are kept than there can be, and the oldest goes first
   expect(asked).toHaveLength(22)
 })
 
-test.each([
+test.each<readonly [string, Record<string, string>, string]>([
   ['another topic', { TopicArn: `${TOPIC}-2` }, 'the topic is not one of this source'],
   ['an hour ago', { Timestamp: new Date(NOW - 3_600_001).toISOString() }, 'the timestamp is old'],
   ['an hour ahead', { Timestamp: new Date(NOW + 3_600_001).toISOString() }, 'the timestamp is old'],
@@ -116,7 +116,7 @@ test.each([
   ].map((url) => [url, { SigningCertURL: url }, 'SigningCertURL is not an address of SNS'] as const),
 ])('nobody is asked about a message with %s', async (_, more, why) => {
   const { asked, verify } = verifier()
-  expect(await verify(message(more as Record<string, string>))).toEqual({ ok: false, why })
+  expect(await verify(message(more))).toEqual({ ok: false, why })
   expect(asked).toEqual([])
 })
 
