@@ -152,6 +152,7 @@ test('work that somebody else has ended between the look and the lock is not don
   runner.start(seen)
   await idle()
   expect(runs).toBe(1)
+  expect(ends).toEqual([{ result: { divergences: 0 } }])
 })
 
 test('one run at a time, however often it is begun', async () => {
