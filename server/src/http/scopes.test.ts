@@ -2,7 +2,7 @@ import { type TestStore, testStore } from '@switchback/test/support'
 import request from 'supertest'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { openApiDocument } from './openapi.ts'
-import { type TestApi, testApi, yamlOf } from './test-api.ts'
+import { registrationOf, type TestApi, testApi, yamlOf } from './test-api.ts'
 
 // Every route that there is, by the document that is made from the routes: one that is added later is met here too.
 let store: TestStore
@@ -113,4 +113,35 @@ test('no route that changes what belongs to no migration lets in a token that is
     if (status !== 403) letIn.push(`${method} ${path}: ${status}`)
   }
   expect(letIn).toEqual([])
+})
+
+test('an incident is taken up by no token that is not for its migration', async () => {
+  const cause = { kind: 'manual', reason: 'x' } as const
+  await api.ramped('broken')
+  await api.phases.command('broken', { type: 'revert', cause }, { name: 'ann' })
+  const incident = (await api.phases.get('broken'))?.state.latch?.incident ?? ''
+  const ack = (token: string) => ask('post', `/v1/incidents/${incident}/ack`, {}, token)
+  expect((await ack(scoped)).status).toBe(403)
+  expect((await ack(await api.token('operator', { migrations: ['broken'] }))).status).toBe(200)
+})
+
+test('an instance that polls is believed about no migration that its token is not for', async () => {
+  const token = await api.token('sdk', { migrations: ['mine'] })
+  const { mine, theirs } = {
+    ...registrationOf('i-1', 'mine').migrations,
+    ...registrationOf('i-1', 'theirs').migrations,
+  }
+  if (mine === undefined || theirs === undefined) throw new Error('both are there')
+  const registration = { ...registrationOf('i-1', 'mine'), migrations: { mine, theirs } }
+  expect((await ask('post', '/v1/sdk/register', registration, token)).status).toBe(200)
+  const of = (migration: string) => ({
+    ...{ migration, epoch: 1, path: 'new', operation: 'read', count: 9, errors: { XX000: 9 }, latency: [] },
+    ...{ mismatches: 0, compared: 0, secondaryFailures: 0 },
+  })
+  const batch = { measurements: [of('mine'), of('theirs')], dropped: 0 }
+  const path = '/v1/sdk/instances/i-1/telemetry?incarnation=i-1-1'
+  expect((await ask('post', path, batch, token)).status).toBe(204)
+  const { text } = await request(api.app).get('/metrics')
+  const told = [...text.matchAll(/^switchback_sdk_operations\S*\{migration="(\w+)"/gm)].map(([, id]) => id)
+  expect(new Set(told)).toEqual(new Set(['mine']))
 })
