@@ -25,7 +25,8 @@ describe.skipIf(chromium === undefined)('what may not be done', () => {
 
   it('is not done without a reason, and it is said why', async () => {
     const page = await open(`/migrations/${HELD.id}`)
-    const before = await phaseOf(HELD.id)
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(`${request.method()} ${new URL(request.url()).pathname}`))
     await button(page, 'Revert').click()
     await dialog(page)
       .getByLabel(/Reason/)
@@ -39,11 +40,9 @@ describe.skipIf(chromium === undefined)('what may not be done', () => {
       .getByLabel(/Reason/)
       .fill('Support tickets')
     expect(await confirm.getAttribute('aria-disabled')).toBeNull()
-    // What the first press had asked for would have closed the dialog, and be in the store by now.
-    await page.waitForLoadState('networkidle')
-    expect(await phaseOf(HELD.id)).toEqual(before)
     await confirm.click()
     await toStandAt(HELD.id, 'expanded')
+    expect(asked.filter((each) => each.startsWith('POST') && each.endsWith('/revert'))).toHaveLength(1)
   })
 
   it('is shown where it was asked for, in the words of the server, and what was typed stays', async () => {
@@ -54,7 +53,10 @@ describe.skipIf(chromium === undefined)('what may not be done', () => {
     expect((await post('rearm', { reason: 'me too' })).status).toBe(200)
     await button(page, 'Re-arm').first().waitFor()
     await dialog(page).getByRole('button', { name: 'Re-arm', exact: true }).click()
-    await dialog(page).getByRole('alert').getByText(/not latched/i).waitFor()
+    await dialog(page)
+      .getByRole('alert')
+      .getByText(/not latched/i)
+      .waitFor()
     expect(await dialog(page).getByLabel('Reason').inputValue()).toBe('The cause is gone')
   })
 })
