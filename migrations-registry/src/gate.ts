@@ -31,6 +31,7 @@ export const BLOCKER_CODES = [
   'freeze',
   'load',
   'target-unreachable',
+  'target-not-compared',
   'fence-held',
   'instance-not-drained',
   'instance-lapsed',

@@ -25,6 +25,8 @@ export const REFUSAL_CODES = [
   'mapping-not-invertible',
   'unknown-migration',
   'epoch-known',
+  'target-not-compared',
+  'store-was-behind',
 ] as const
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number]

@@ -17,7 +17,13 @@ export { type RedisServer, redisServer } from './redis-server.ts'
 export { type SpawnedProcess, type SpawnOptions, spawnNode, spawnProcess } from './spawn-node.ts'
 export { streamingReplica } from './streaming-replica.ts'
 export { type TcpProxy, tcpProxy } from './tcp-proxy.ts'
-export { type DatabaseTemplate, postgresUrl, type TestDatabase, testDatabase } from './test-database.ts'
+export {
+  type DatabaseTemplate,
+  postgresUrl,
+  type TestDatabase,
+  testDatabase,
+  testOn,
+} from './test-database.ts'
 export { type TestStore, testStore } from './test-store.ts'
 export { type WaitOptions, waitFor } from './wait-for.ts'
 export { type Watchdog, watchdog } from './watchdog.ts'

@@ -16,6 +16,12 @@ export interface DatabaseTemplate {
   fill(pool: pg.Pool): Promise<void>
 }
 
+/** Another server than that of the test run; another encoding than UTF8, for an empty database. */
+export interface DatabasePlace {
+  readonly server?: string | undefined
+  readonly encoding?: string | undefined
+}
+
 /**
  * A database of one's own on the PostgreSQL of this test run, empty or cloned from a template.
  *
@@ -23,11 +29,16 @@ export interface DatabaseTemplate {
  * const database = await testDatabase({ name: 'store', fill: (pool) => applyMigrations(pool) })
  * afterAll(() => database.drop())
  */
-export async function testDatabase(template?: DatabaseTemplate): Promise<TestDatabase> {
-  const server = postgresUrl()
+export async function testDatabase(
+  template?: DatabaseTemplate,
+  { server = postgresUrl(), encoding }: DatabasePlace = {},
+): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString('hex')}`
-  const source = template ? await ensureTemplate(server, template) : 'template1'
-  await asAdmin(server, (admin) => admin.query(`create database ${quoted(name)} template ${quoted(source)}`))
+  const source = template ? await ensureTemplate(server, template) : encoding ? 'template0' : 'template1'
+  const written = encoding === undefined ? '' : ` encoding '${encoding}' locale 'C'`
+  await asAdmin(server, (admin) =>
+    admin.query(`create database ${quoted(name)} template ${quoted(source)}${written}`),
+  )
   const url = withDatabase(server, name)
   const pool = openPool(url)
   let dropped: Promise<void> | undefined
@@ -48,9 +59,16 @@ export async function testDatabase(template?: DatabaseTemplate): Promise<TestDat
   }
 }
 
+let chosen: string | undefined
+
+/** Has the databases that this test file asks for from now on be on another server than that of the test run. */
+export function testOn(server: string): void {
+  chosen = server
+}
+
 /** The PostgreSQL of this test run, as superuser. */
 export function postgresUrl(): string {
-  return inject('postgresUrl')
+  return chosen ?? inject('postgresUrl')
 }
 
 async function ensureTemplate(server: string, template: DatabaseTemplate): Promise<string> {

@@ -81,6 +81,11 @@ function Shown({ migration, tab }: { readonly migration: Detail; readonly tab: s
                 Paused
               </Chip>
             )}
+            {!migration.compared && (
+              <Chip tone="bad" icon="warning">
+                Not compared
+              </Chip>
+            )}
             {state.latch !== undefined && (
               <Chip tone="bad" icon="latch">
                 Latched
@@ -97,6 +102,7 @@ function Shown({ migration, tab }: { readonly migration: Detail; readonly tab: s
         <Actions migration={migration} />
       </div>
 
+      <NotCompared migration={migration} />
       <Latched migration={migration} />
 
       <section className="card figures" aria-label="Phases">
@@ -134,6 +140,19 @@ function Shown({ migration, tab }: { readonly migration: Detail; readonly tab: s
         ))}
       </Tabs.Root>
     </div>
+  )
+}
+
+/** Why nothing can be changed while the store may be out of date. */
+function NotCompared({ migration }: { readonly migration: Detail }) {
+  const blocker = migration.gate.blockers.find(({ code }) => code === 'target-not-compared')
+  if (blocker === undefined) return null
+  return (
+    <Notice tone="bad" title="Not compared with its target yet">
+      <p>
+        {blocker.message} {blocker.action}
+      </p>
+    </Notice>
   )
 }
 

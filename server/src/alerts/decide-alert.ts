@@ -137,6 +137,8 @@ async function decideFor(
   const committedAt = clock()
   if (!result.ok) {
     const { code, message, action: safeWay } = result.refusal
+    // What it asks for may be right: it is decided once the target has answered, or given up like any other.
+    if (code === 'target-not-compared') throw new Error(`${message} ${safeWay}`)
     // Somebody else's revert came first: that is what a latch is, not a refusal to be tried again.
     const late = code === 'already-latched' ? 'latched' : code === 'run-over' ? 'stale' : 'refused'
     const refused = `${because} Refused: ${message} ${safeWay}`

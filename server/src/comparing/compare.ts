@@ -24,10 +24,14 @@ export interface Difference {
 }
 
 /** Condition for a list of keys, passed as one array of text for each part. */
-export const among = (side: Side, first: number): string =>
-  `(${side.keys.join(', ')}) in (select ${side.types.map((type, i) => `p${i}::${type}`).join(', ')} from unnest(${side.types
-    .map((_, i) => `$${first + i}::text[]`)
-    .join(', ')}) as keys(${side.types.map((_, i) => `p${i}`).join(', ')}))`
+export function among({ keys, types, found }: Side, first: number): string {
+  const params = types.map((_, i) => `$${first + i}::text[]`).join(', ')
+  const names = types.map((_, i) => `p${i}`).join(', ')
+  const given = `(select ${types.map((type, i) => `p${i}::${type}`).join(', ')} from unnest(${params}) as keys(${names}))`
+  const exactly = `(${keys.join(', ')}) in ${given}`
+  // What a collation calls equal may be other keys by their bytes.
+  return found === undefined ? exactly : `((${found.join(', ')}) in ${given} and ${exactly})`
+}
 
 /** Parameters for `among`. */
 export const keyParams = (keys: readonly Key[], parts: number): readonly string[][] =>

@@ -13,6 +13,8 @@ export interface Comparing {
   readonly leader: Path
   /** There where new leads. */
   readonly reverse?: ReverseMapping
+  /** Every routed write is at READ COMMITTED: none has an older snapshot that the next pass would have to outwait. */
+  readonly readCommitted?: true
   /** What is compared apart; asked for when a verification begins, and kept with it. */
   slices(): Promise<readonly Slice[]>
   /** Keys drawn from all over by a seed, and how many of them differ. */

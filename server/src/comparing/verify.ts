@@ -3,22 +3,20 @@ import { describeMapping } from '../mapping/mapping.ts'
 import { reverseMapping } from '../mapping/reverse-mapping.ts'
 import { createProgress } from '../target/progress.ts'
 import type { Pair } from './compare.ts'
-import { comparingTables } from './comparing.ts'
+import { type Comparing, comparingTables } from './comparing.ts'
 import { type ReconcileDeps, reconcile } from './reconcile.ts'
 
-async function run(deps: ReconcileDeps, order: WorkOrder, leader: Pair['leader']): Promise<WorkOutcome> {
+/** Proves that both paths are equal, and repairs what is not; `describe` says how they are compared. */
+export async function prove(
+  deps: ReconcileDeps,
+  order: WorkOrder,
+  describe: () => Promise<Comparing>,
+): Promise<WorkOutcome> {
   const began = deps.clock()
-  const mapping = await describeMapping(deps.target, order.definition)
-  const pair: Pair =
-    leader === 'old' ? { mapping, leader } : { mapping, leader, reverse: await reverseMapping(mapping) }
+  const way = await describe()
   const progress = createProgress(order.report, deps.clock)
   try {
-    const { divergences, differing, ...detail } = await reconcile(
-      deps,
-      order,
-      await comparingTables(deps.target, pair),
-      progress,
-    )
+    const { divergences, differing, ...detail } = await reconcile(deps, order, way, progress)
     return {
       divergences,
       compared: { rows: detail.compared, differing, left: divergences },
@@ -30,7 +28,11 @@ async function run(deps: ReconcileDeps, order: WorkOrder, leader: Pair['leader']
 }
 
 /** Proves that new equals old, which leads; repairs what does not. */
-export const verify = (deps: ReconcileDeps, order: WorkOrder): Promise<WorkOutcome> => run(deps, order, 'old')
+export const verify = (deps: ReconcileDeps, order: WorkOrder): Promise<WorkOutcome> =>
+  prove(deps, order, async () => {
+    const pair: Pair = { mapping: await describeMapping(deps.target, order.definition), leader: 'old' }
+    return comparingTables(deps.target, pair)
+  })
 
 /**
  * Brings old up to new, which leads, and proves it. What differs is found by comparing, in one snapshot for
@@ -38,4 +40,7 @@ export const verify = (deps: ReconcileDeps, order: WorkOrder): Promise<WorkOutco
  * a key that is equal in one snapshot stays equal, and only keys written since old was left are copied.
  */
 export const reverseBackfill = (deps: ReconcileDeps, order: WorkOrder): Promise<WorkOutcome> =>
-  run(deps, order, 'new')
+  prove(deps, order, async () => {
+    const mapping = await describeMapping(deps.target, order.definition)
+    return comparingTables(deps.target, { mapping, leader: 'new', reverse: await reverseMapping(mapping) })
+  })

@@ -20,8 +20,11 @@ export interface Places {
 /** One copy, as it stands in the target; any number of processes may share it. */
 export interface Copy {
   readonly total: number
-  /** The next range of about `size` rows; undefined where all have been handed out. */
-  next(size: number, worker: string): Promise<OpenRange | undefined>
+  /**
+   * The next range of about `size` rows; undefined where all have been handed out. `later` where what comes next
+   * has to wait for ranges that are not done.
+   */
+  next(size: number, worker: string): Promise<OpenRange | 'later' | undefined>
   /**
    * A range that was handed out, is not done, and that nobody is copying now: whoever had it has died, given it
    * up, or not come to it yet. `busy` where there are such, but all are being copied.
@@ -108,7 +111,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
   const ends = endsOf(source, sideAt, mapping.copy.chunk.max)
   let turn: Promise<unknown> = Promise.resolve()
 
-  async function handOut(size: number, worker: string): Promise<OpenRange | undefined> {
+  async function handOut(size: number, worker: string): Promise<OpenRange | 'later' | undefined> {
     for (;;) {
       const part = parts[at.part]
       if (part === undefined) return undefined
@@ -118,6 +121,8 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
         continue
       }
       const { after, upper } = at
+      // A range may be waiting for the very writer who moves a row out of it: only then is it known to be young.
+      if (part.since !== undefined && (await isOpenBefore(at.part))) return 'later'
       if (part.blocks !== undefined) await requireSameBlocks(source, part.blocks)
       // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
       const upTo = (await ends(at.part, part, { after, upTo: upper }, size)) ?? upper
@@ -135,6 +140,14 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
       at = row === undefined ? await positionNow() : { ...at, after: upTo }
       if (row !== undefined) return rangeOf(row)
     }
+  }
+
+  async function isOpenBefore(part: number): Promise<boolean> {
+    const { rowCount } = await target.query(
+      'select from switchback.checkpoints where migration = $1 and part < $2 and not done limit 1',
+      [migration, part],
+    )
+    return rowCount !== 0
   }
 
   async function nextPart(): Promise<void> {

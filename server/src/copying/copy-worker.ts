@@ -50,7 +50,7 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
   const { target } = run.places
   let size = Math.max(chunk.min, Math.min(chunk.max, FIRST_CHUNK))
   let pending: OpenRange | undefined
-  let ahead: Promise<OpenRange | undefined> | undefined
+  let ahead: ReturnType<Copy['next']> | undefined
   let failures = 0
   let failingSince: number | undefined
 
@@ -59,15 +59,15 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
   const nextRange = async (): Promise<OpenRange | undefined> => {
     const own = run.open.pop()
     if (own !== undefined) return own
-    const looked = ahead
-    ahead = undefined
-    const handedOut = await (looked ?? run.copy.next(atMost(size), name))
-    if (handedOut !== undefined) return handedOut
     for (;;) {
+      const looked = ahead
+      ahead = undefined
+      const handedOut = await (looked ?? run.copy.next(atMost(size), name))
+      if (handedOut !== undefined && handedOut !== 'later') return handedOut
       const left = await run.copy.leftOver(name)
-      if (left !== 'busy') return left
+      if (left !== 'busy' && (left !== undefined || handedOut === undefined)) return left
       if (!run.toTheEnd) return undefined
-      await pause(BUSY_MS, run.signal)
+      if (left === 'busy') await pause(BUSY_MS, run.signal)
     }
   }
 

@@ -87,7 +87,7 @@ async function piecesOf(
   mapping: Mapping,
   limit: RateLimit,
 ): Promise<() => Promise<Piece | undefined>> {
-  const slices = await hashedSlices(deps.target, mapping)
+  const slices = await hashedSlices({ old: deps.target, new: deps.target }, mapping)
   if (slices === undefined) return createRanges(deps, order, mapping, limit)
   const sides = await sidesOf(deps.target, mapping)
   const everything = { after: undefined, upTo: undefined }

@@ -93,7 +93,10 @@ const advance = () => phases.command('profiles', { type: 'advance' }, ANN)
 async function advanceTo(phase: Phase): Promise<void> {
   await waitFor(
     async () => {
-      if ((await state()).phase === phase) return true
+      const { phase: stands, work } = await state()
+      if (stands === phase) return true
+      // It may end, and lead to `phase`, before the next command arrives.
+      if (work?.status === 'pending' || work?.status === 'running') return false
       await advance()
       return false
     },

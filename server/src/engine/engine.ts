@@ -1,14 +1,14 @@
 import type { MigrationDefinition } from '@switchback/migrations-registry'
 import { atLeast } from '@switchback/migrations-registry'
 import type { Execution } from '../execution/execution-port.ts'
-import type { PhaseService, StoredMigration } from '../phases/phase-service.ts'
+import type { Comparison, PhaseService, StoredMigration } from '../phases/phase-service.ts'
 import { TRIGGERS_WERE_GONE, type WorkRunner } from './run-work.ts'
 
 export interface EngineDeps {
   readonly phases: PhaseService
   readonly runner: WorkRunner
   /** The execution of a target; throws a clear error where the target is not configured. */
-  readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'remember' | 'carry'>
+  readonly executionFor: (definition: MigrationDefinition) => Pick<Execution, 'carry'>
   /** Why autopilot has to wait although the gate is open: what is measured says so, or cannot tell. */
   readonly holds: (migration: StoredMigration) => readonly string[]
   /** Copies keys that wait for repair; returns how many were done. */
@@ -49,7 +49,7 @@ export function createEngine(deps: EngineDeps): Engine {
   let again = false
   const repairing = new Map<string, Promise<void>>()
   /** Revision at which the target was told of a migration's state. */
-  const remembered = new Map<string, number>()
+  const told = new Map<string, number>()
 
   const carrying = new Map<string, Promise<unknown>>()
   const carried = new Map<string, { readonly revision: number; readonly round: number }>()
@@ -64,12 +64,11 @@ export function createEngine(deps: EngineDeps): Engine {
       if (stopped) return
       const { state, definition } = migration
       const compared = await compare(migration)
-      if (compared === 'forgotten') continue
+      // What the state asks for must not be begun, nor gone on with, where it may be out of date.
+      if (compared !== 'compared') continue
       if (state.work !== undefined && (state.work.status === 'pending' || state.work.status === 'running')) {
         runner.start(migration)
       }
-      // What goes further on by itself must not start from a state that may be out of date.
-      if (compared === 'unknown') continue
       if (state.pending !== undefined)
         await phases.command(definition.id, { type: 'continue-revert' }, ENGINE)
       if (definition.writes === 'trigger') startCarrying(migration)
@@ -81,26 +80,14 @@ export function createEngine(deps: EngineDeps): Engine {
     }
   }
 
-  /** Asks the target whether it has seen a newer state, which is then taken up; once for each state. */
-  async function compare({
-    definition,
-    state,
-    revision,
-  }: StoredMigration): Promise<'known' | 'forgotten' | 'unknown'> {
-    const { id } = definition
-    if (remembered.get(id) === revision) return 'known'
-    try {
-      const seen = await deps.executionFor(definition).remember(id, state)
-      if (seen !== undefined) {
-        await phases.command(id, { type: 'epoch-seen', seen }, ENGINE)
-        return 'forgotten'
-      }
-      remembered.set(id, revision)
-      return 'known'
-    } catch (error) {
-      deps.onFault(error, `comparing ${id} with its target`)
-      return remembered.has(id) ? 'known' : 'unknown'
-    }
+  /** Tells the target of each state once, and takes up a newer one that it has seen. */
+  async function compare(migration: StoredMigration): Promise<Comparison> {
+    const { definition, revision } = migration
+    // Also where it was told by this server: a store that has gone back since comes to the same revision again.
+    if (migration.compared && told.get(definition.id) === revision) return 'compared'
+    const compared = await phases.compare(migration)
+    if (compared === 'compared') told.set(definition.id, revision)
+    return compared === 'unknown' && migration.compared ? 'compared' : compared
   }
 
   /** One repair run per migration at a time; goes on while it finds keys. */

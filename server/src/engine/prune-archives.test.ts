@@ -8,6 +8,7 @@ const migration = (id: string, state: object) => ({
   source: '',
   checksum: '',
   revision: 1,
+  compared: true,
   state: { ...initialState(id, 0), ...state },
 })
 const work = { kind: 'restore', epoch: 9, status: 'running' } as const

@@ -3,7 +3,7 @@ import { configOf, isLive, PHASE_TABLE } from '@switchback/migrations-registry'
 import type { StoredMigration } from '../phases/phase-service.ts'
 
 /** A migration as the API shows it. The history of routing stays inside: it is for the gate alone. */
-export function migrationView({ definition, state, revision, checksum }: StoredMigration) {
+export function migrationView({ definition, state, revision, checksum, compared }: StoredMigration) {
   const { history: _, ...shown } = state
   const { id, title } = definition
   return {
@@ -15,6 +15,7 @@ export function migrationView({ definition, state, revision, checksum }: StoredM
     state: shown,
     config: configOf(definition, state),
     meaning: PHASE_TABLE[state.phase].meaning,
+    compared,
   }
 }
 

@@ -212,6 +212,11 @@ export const migrationSchema = z
     state: stateSchema,
     config: configSchema,
     meaning: z.string().describe('What the application does now'),
+    compared: z
+      .boolean()
+      .describe(
+        'Whether it has been compared with its target since the store was started or restored; until then all of it may be out of date, and nothing is changed that takes an epoch',
+      ),
   })
   .meta({ id: 'Migration' })
 

@@ -90,6 +90,8 @@ export interface TestApiOptions {
   /** The target, for what looks at it. */
   readonly databasesOf?: DataRoutesDeps['databasesOf']
   readonly timing?: TimingRoutesDeps['timing']
+  /** Whether targets do not answer. */
+  readonly targetAway?: () => boolean
   readonly onDead?: (alert: string) => void
   /** The database work of targets. */
   readonly schemaOf?: DriftRoutesDeps['schemaOf']
@@ -116,6 +118,7 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
       repairs: async () => ({ old: 0, new: 0 }),
       failedRows: async () => 0,
       passFence: async () => [],
+      remember: async () => ({ answered: options.targetAway?.() !== true }),
     },
     announce,
   })
@@ -216,7 +219,9 @@ export function testApi(db: Db, options: TestApiOptions = {}): TestApi {
     const parsed = parseDefinition(source, 'migration.yaml')
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
     const sql = { expand: 'create table b ()', rollback: 'drop table b', contract: 'drop table a' }
-    await phases.register({ definition: parsed.definition, sql, source }, actor)
+    const result = await phases.register({ definition: parsed.definition, sql, source }, actor)
+    // As the engine does, which is not here.
+    if (result.ok) await phases.compare(result.migration)
   }
 
   return {

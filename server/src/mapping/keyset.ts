@@ -10,6 +10,8 @@ export interface Side {
   /** SQL of the key's parts. */
   readonly keys: readonly string[]
   readonly types: readonly string[]
+  /** The key's parts as an index finds them, where `keys` have another order than it. */
+  readonly found?: readonly string[]
   /** Condition of the rows that count. */
   readonly where?: string
 }

@@ -48,6 +48,11 @@ export function createMetrics({ db, clock }: MetricsDeps): Metrics {
   ])
   const epochs = gauge('switchback_migration_epoch', 'Epoch of each migration', ['migration'])
   const latched = gauge('switchback_migration_latched', '1 where a revert waits for a re-arm', ['migration'])
+  const compared = gauge(
+    'switchback_migration_compared',
+    '0 where the target has not answered since the store was started or restored: its epochs stand still',
+    ['migration'],
+  )
   const instances = gauge('switchback_instances', 'Registered instances by lease', ['app', 'lease'])
   const reverts = gauge('switchback_reverts', 'Reverts so far, by what caused them', ['migration', 'cause'])
   const rollback = gauge('switchback_time_to_rollback_seconds', 'From the first sign to the last instance', [
@@ -67,12 +72,13 @@ export function createMetrics({ db, clock }: MetricsDeps): Metrics {
   async function collect(): Promise<void> {
     const figures = await readStoreFigures(db, clock()).catch(() => undefined)
     up.set(figures === undefined ? 0 : 1)
-    for (const each of [migrations, epochs, latched, instances, reverts, waiting]) each.reset()
+    for (const each of [migrations, epochs, latched, compared, instances, reverts, waiting]) each.reset()
     if (figures === undefined) return
-    for (const { id, phase, epoch, isLatched } of figures.migrations) {
+    for (const { id, phase, epoch, isLatched, isCompared } of figures.migrations) {
       migrations.set({ migration: id, phase }, 1)
       epochs.set({ migration: id }, epoch)
       latched.set({ migration: id }, isLatched ? 1 : 0)
+      compared.set({ migration: id }, isCompared ? 1 : 0)
     }
     for (const { app, live, lapsed } of figures.instances) {
       instances.set({ app, lease: 'live' }, live)

@@ -1,7 +1,14 @@
 import type { Queryable } from '../db/db.ts'
+import { COMPARED } from '../phases/comparison-store.ts'
 
 export interface StoreFigures {
-  readonly migrations: readonly { id: string; phase: string; epoch: number; isLatched: boolean }[]
+  readonly migrations: readonly {
+    readonly id: string
+    readonly phase: string
+    readonly epoch: number
+    readonly isLatched: boolean
+    readonly isCompared: boolean
+  }[]
   readonly instances: readonly { app: string; live: number; lapsed: number }[]
   readonly reverts: readonly { migration: string; cause: string; count: number }[]
   readonly alertsWaiting: number
@@ -10,7 +17,8 @@ export interface StoreFigures {
 /** What only the store knows, for the metrics. */
 export async function readStoreFigures(db: Queryable, now: number): Promise<StoreFigures> {
   const migrations = await db.query<StoreFigures['migrations'][number]>(
-    `select id, state ->> 'phase' as phase, (state ->> 'epoch')::bigint as epoch, state ? 'latch' as "isLatched"
+    `select id, state ->> 'phase' as phase, (state ->> 'epoch')::bigint as epoch, state ? 'latch' as "isLatched",
+       ${COMPARED} as "isCompared"
      from migrations order by id`,
   )
   const instances = await db.query<StoreFigures['instances'][number]>(

@@ -22,7 +22,9 @@ const rowSchema = z
     since: time,
     revision: z.int(),
     direction: z.enum(DIRECTIONS),
-    attention: z.boolean().describe('Latched, failed, or with an open incident'),
+    attention: z
+      .boolean()
+      .describe('Latched, failed, with an open incident, or not compared with its target'),
     rollout: z.object({ step: z.int(), steps: z.int(), share: z.number(), canaries: z.int() }).optional(),
     next: nextStepSchema,
     holds: z.array(z.object({ code: z.string(), message: z.string(), action: z.string() })),

@@ -1,5 +1,6 @@
 import type { MigrationDefinition, MigrationState } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import { COMPARED } from '../phases/comparison-store.ts'
 
 /** What the overview needs of a migration: neither its SQL nor its source. */
 export interface OverviewMigration {
@@ -7,14 +8,16 @@ export interface OverviewMigration {
   readonly state: MigrationState
   readonly revision: number
   readonly hasContractSql: boolean
+  /** See `StoredMigration`. */
+  readonly compared: boolean
   readonly openIncidents: number
 }
 
 export async function overviewMigrations(db: Queryable): Promise<readonly OverviewMigration[]> {
   const { rows } = await db.query<OverviewMigration>(
-    `select definition, state, revision, sql ? 'contract' as "hasContractSql",
-       (select count(*)::int from incidents i where i.migration = m.id and i.status = 'open') as "openIncidents"
-     from migrations m order by id`,
+    `select definition, state, revision, sql ? 'contract' as "hasContractSql", ${COMPARED} as compared,
+       (select count(*)::int from incidents i where i.migration = migrations.id and i.status = 'open') as "openIncidents"
+     from migrations order by id`,
   )
   return rows
 }

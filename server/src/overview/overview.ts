@@ -1,6 +1,7 @@
 import type { Blocker, NextStep, Phase } from '@switchback/migrations-registry'
 import { judgeGate, PHASE_TABLE, phaseAfter } from '@switchback/migrations-registry'
 import { type FleetCounts, NO_INSTANCES } from '../fleet/fleet-counts.ts'
+import { comparisonBlockers } from '../phases/compare.ts'
 import type { OverviewMigration, WorkUnderWay } from './overview-store.ts'
 
 /** Which way a migration goes, in one word. */
@@ -77,7 +78,11 @@ export function overviewRow(migration: OverviewMigration, known: Known): Overvie
           },
         ]
   const holds = [
-    ...gate.blockers.map(({ code, message, action }) => ({ code, message, action })),
+    ...[...comparisonBlockers(migration), ...gate.blockers].map(({ code, message, action }) => ({
+      code,
+      message,
+      action,
+    })),
     ...undrained,
   ]
   const row = PHASE_TABLE[state.phase]
@@ -102,7 +107,11 @@ export function overviewRow(migration: OverviewMigration, known: Known): Overvie
     since: state.since,
     revision,
     direction: directionOf(migration, holds.length, gate.next),
-    attention: state.latch !== undefined || state.work?.status === 'failed' || openIncidents > 0,
+    attention:
+      state.latch !== undefined ||
+      state.work?.status === 'failed' ||
+      openIncidents > 0 ||
+      !migration.compared,
     ...(state.phase === 'ramp'
       ? {
           rollout: {

@@ -7,6 +7,7 @@ import {
   phaseIndex,
   transition,
 } from '@switchback/migrations-registry'
+import { notCompared } from '../phases/compare.ts'
 import type { StoredMigration, WorkRecord } from '../phases/phase-service.ts'
 import { toEvent } from '../phases/to-event.ts'
 
@@ -40,8 +41,9 @@ export function wayBack(migration: StoredMigration, facts: WayBackFacts, to?: Ph
       phaseIndex(phase) <= phaseIndex(PHASE_TABLE[state.phase].revertsTo ?? 'planned'),
   )
   const from = { phase: state.phase, epoch: state.epoch }
-  if (!outcome.ok) {
-    const { code, message, action } = outcome.refusal
+  if (!outcome.ok || !migration.compared) {
+    const refusal = outcome.ok ? notCompared(definition) : outcome.refusal
+    const { code, message, action } = refusal
     return { possible: false as const, from, refusal: { code, message, action }, choices: [] }
   }
   const next = outcome.state

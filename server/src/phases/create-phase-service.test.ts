@@ -42,6 +42,7 @@ function storeWithLapse(): { store: PhaseStore; saved: () => MigrationState } {
     checksum: '',
     state: dualWrite,
     revision: 1,
+    compared: true,
   }
   let asked = 0
   const tx: PhaseTx = {
@@ -59,7 +60,13 @@ function storeWithLapse(): { store: PhaseStore; saved: () => MigrationState } {
     noteIncident: async () => {},
   }
   return {
-    store: { list: async () => [migration], find: async () => migration, tx: (work) => work(tx) },
+    store: {
+      list: async () => [migration],
+      find: async () => migration,
+      life: async () => 'this one',
+      noteCompared: async () => {},
+      tx: (work) => work(tx),
+    },
     saved: () => migration.state,
   }
 }
@@ -72,6 +79,7 @@ it('never takes a step without having passed the fence, also where the gate open
     clock: () => 5000,
     newId: (prefix) => prefix,
     target: {
+      remember: async () => ({ answered: true }),
       repairs: async () => ({ old: 0, new: 0 }),
       failedRows: async () => 0,
       passFence: async (_migration, epoch) => {

@@ -3,7 +3,6 @@ import type {
   Gate,
   GateFacts,
   MigrationDefinition,
-  MigrationEvent,
   MigrationState,
   Refusal,
   RefusalCode,
@@ -20,6 +19,14 @@ import {
 } from '@switchback/migrations-registry'
 import type { Clock, NewId } from '../db/clock.ts'
 import { checksumOf } from './checksum.ts'
+import {
+  comparisonBlockers,
+  createCompare,
+  needsComparison,
+  notCompared,
+  type Remembered,
+  wasBehind,
+} from './compare.ts'
 import type {
   Actor,
   Command,
@@ -38,6 +45,8 @@ export interface TargetFacts {
   failedRows(migration: StoredMigration): Promise<number>
   /** Passes the fence up to `epoch`; blockers where older transactions are still open. */
   passFence(migration: StoredMigration, epoch: number): Promise<readonly Blocker[]>
+  /** Tells the target of the state, and is told whether it knows a newer one. */
+  remember(migration: StoredMigration): Promise<Remembered>
   /** What speaks against the next step: drift, windows, load. `fresh` looks anew instead of a moment ago. */
   schema?(migration: StoredMigration, fresh: boolean): Promise<readonly Blocker[]>
   /** Which of the other migrations stand in its way, and why. */
@@ -59,6 +68,8 @@ type FromTarget = Pick<GateFacts, 'repairs' | 'failedRows' | 'schema'>
 /** More than a backup can be behind: instances take nothing of a revision below the one that they hold. */
 const REVISIONS_LOST = 1_000_000
 const NOTHING_ASKED: FromTarget = { repairs: undefined, failedRows: 0 }
+
+const ENGINE = { name: 'engine' }
 
 const AUDIT_KIND: Readonly<Record<Command['type'], string>> = {
   advance: 'migration.advanced',
@@ -96,6 +107,12 @@ interface Prepared {
 
 export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
   const { store, clock, newId, target } = deps
+  const compare = createCompare({
+    store,
+    clock,
+    remember: target.remember,
+    takeUp: (id, seen) => command(id, { type: 'epoch-seen', seen }, ENGINE),
+  })
 
   async function factsOf(
     tx: PhaseTx,
@@ -118,7 +135,7 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
       ...(by === undefined ? {} : { asker: askerOf(by) }),
       instances,
       ...asked,
-      schema: [...conflicts, ...(asked.schema ?? [])],
+      schema: [...comparisonBlockers(migration), ...conflicts, ...(asked.schema ?? [])],
       hasContractSql: sql.contract !== undefined,
       dependencies,
     }
@@ -178,15 +195,18 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     before: StoredMigration,
     command: Command,
     actor: Actor,
-  ): Promise<CommandResult | 'moved'> {
+  ): Promise<CommandResult | 'moved' | 'uncompared'> {
     const { id } = before.definition
+    if (needsComparison(command) && !before.compared) return 'uncompared'
     const prepared =
       command.type === 'advance' ? await prepareAdvance(before, command.force, actor) : undefined
     const goesBack = command.type === 'revert' || command.type === 'continue-revert'
     const oldCurrent = goesBack && (await oldIsCurrent(before))
-    return await store.tx(async (tx): Promise<CommandResult | 'moved'> => {
+    return await store.tx(async (tx): Promise<CommandResult | 'moved' | 'uncompared'> => {
       const migration = await tx.lock(id)
       if (migration === undefined) return unknown(id)
+      // Asked again under the lock: no transaction outlives the life of the store in which it began.
+      if (needsComparison(command) && !migration.compared) return 'uncompared'
       const { state: from, definition } = migration
       // What was proven about the target was proven for the epoch that was read before.
       if (prepared !== undefined && from.epoch !== before.state.epoch) return 'moved'
@@ -213,7 +233,10 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
       const outcome = transition(from, event, { definition, now: facts.now, oldestLive })
       if (!outcome.ok) {
         const { refusal } = outcome
-        const incident = await tellRefused(tx, migration, event, refusal, facts.now)
+        const incident =
+          event.type !== 'revert'
+            ? undefined
+            : await tellRefused(tx, migration, event.cause, refusal, facts.now)
         return {
           ok: false,
           refusal,
@@ -241,12 +264,35 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     })
   }
 
+  /** Undefined where the migration has now been compared, and the command can be judged. */
+  async function compareFirst(
+    migration: StoredMigration,
+    asked: Command,
+    actor: Actor,
+  ): Promise<CommandResult | undefined> {
+    const { definition } = migration
+    const compared = await compare(migration)
+    if (compared === 'compared' || compared === 'moved') return undefined
+    const refusal = compared === 'unknown' ? notCompared(definition) : wasBehind(definition)
+    if (asked.type !== 'revert') return { ok: false, refusal }
+    const at = clock()
+    // An incident of its own: that of the revert is opened where it is made after all.
+    const cause = { ...asked.cause, by: actor.name, incident: newId('inc') }
+    const incident = await store.tx((tx) => tellRefused(tx, migration, cause, refusal, at))
+    return { ok: false, refusal, ...(incident === undefined ? {} : { incident }) }
+  }
+
   async function command(id: string, asked: Command, actor: Actor): Promise<CommandResult> {
     for (;;) {
       const before = await store.find(id)
       if (before === undefined) return unknown(id)
       const result = await attempt(before, asked, actor)
       if (result === 'moved') continue
+      if (result === 'uncompared') {
+        const refused = await compareFirst(before, asked, actor)
+        if (refused !== undefined) return refused
+        continue
+      }
       if (result.ok) deps.announce(result.migration.revision)
       return result
     }
@@ -277,7 +323,9 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
       const at = clock()
       const kind = existing === undefined ? 'migration.registered' : 'migration.replaced'
       const revision = await tx.record({ at, actor: actor.name, kind, subject: id, detail: { checksum } })
-      const migration = { ...input, checksum, state: existing?.state ?? initialState(id, at), revision }
+      const state = existing?.state ?? initialState(id, at)
+      // A target may know of an earlier migration of this id, which a restored store has forgotten.
+      const migration = { ...input, checksum, state, revision, compared: false }
       await tx.insert(migration, at)
       return { ok: true, migration }
     })
@@ -289,10 +337,15 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     list: () => store.list(),
     get: (id) => store.find(id),
     gate: async (id) => {
-      const migration = await store.find(id)
+      let migration = await store.find(id)
+      if (migration?.compared === false) {
+        await compare(migration)
+        migration = await store.find(id)
+      }
       return migration === undefined ? undefined : (await judge(migration)).gate
     },
     command,
+    compare,
     register,
   }
 }
@@ -303,18 +356,18 @@ const PAGED: readonly RefusalCode[] = [
   'restore-needed',
   'point-of-no-return',
   'revert-not-safe',
+  'target-not-compared',
 ]
 
 /** What a tripwire or an alert may not do by itself, a person is told of; once for each epoch. */
 async function tellRefused(
   tx: PhaseTx,
   { definition, state }: StoredMigration,
-  event: MigrationEvent,
+  cause: RevertCause,
   refusal: Refusal,
   at: number,
 ): Promise<string | undefined> {
-  if (event.type !== 'revert' || event.cause.kind === 'manual' || !PAGED.includes(refusal.code)) return
-  const { cause } = event
+  if (cause.kind === 'manual' || !PAGED.includes(refusal.code)) return
   const migration = definition.id
   const { id, isNew } = await tx.openRefused({
     incident: cause.incident ?? '',

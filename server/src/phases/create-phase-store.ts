@@ -1,6 +1,7 @@
 import { recordChange } from '../changes/record-change.ts'
 import type { Db, Queryable } from '../db/db.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
+import { lifeOfStore, noteCompared } from './comparison-store.ts'
 import {
   claimId,
   findMigration,
@@ -26,6 +27,8 @@ export function createPhaseStore(db: Db, fleet: FleetReader, reverts: RevertReco
   return {
     list: () => listMigrations(db),
     find: (id) => findMigration(db, id),
+    life: () => lifeOfStore(db),
+    noteCompared: (life, id, revision) => noteCompared(db, life, id, revision),
     tx: (work) =>
       db.tx((tx) =>
         work({

@@ -1,5 +1,6 @@
 import type { MigrationDefinition, MigrationSql, MigrationState } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import { COMPARED } from './comparison-store.ts'
 import type { StoredMigration } from './phase-service.ts'
 
 interface Row {
@@ -9,9 +10,10 @@ interface Row {
   readonly checksum: string
   readonly state: MigrationState
   readonly revision: number
+  readonly compared: boolean
 }
 
-const COLUMNS = 'definition, sql, source, checksum, state, revision'
+const COLUMNS = `definition, sql, source, checksum, state, revision, ${COMPARED} as compared`
 
 export async function listMigrations(on: Queryable): Promise<readonly StoredMigration[]> {
   const { rows } = await on.query<Row>(`select ${COLUMNS} from migrations order by created_at, id`)
@@ -49,6 +51,8 @@ export async function insertMigration(tx: Queryable, migration: StoredMigration,
        checksum = excluded.checksum, revision = excluded.revision, updated_at = excluded.updated_at`,
     [definition.id, definition, sql, source, checksum, state, revision, new Date(at)],
   )
+  // It may be for another target now.
+  await tx.query('delete from comparisons where migration = $1', [definition.id])
   await tx.query(`delete from removals where kind = 'migration' and key = $1`, [definition.id])
 }
 

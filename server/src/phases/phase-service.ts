@@ -25,6 +25,9 @@ export interface StoredMigration {
   readonly state: MigrationState
   /** Revision of the last change. */
   readonly revision: number
+  /** Whether it has been compared with its target since the store could have gone back in time. Where it has
+   *  not, all of this may be out of date, and its epochs may have been given out before. */
+  readonly compared: boolean
 }
 
 /** Who asks for a change: a token's or a person's name, or a part of the server. */
@@ -112,6 +115,12 @@ export interface RegisterInput {
   readonly source: string
 }
 
+/**
+ * What came of comparing a migration with its target. `taken-up`: the target knew of a newer epoch, and the store
+ * has its state now. `moved`: so it did, and the store by now knows of it too. `unknown`: the target did not answer.
+ */
+export type Comparison = 'compared' | 'taken-up' | 'moved' | 'unknown'
+
 /** Every change of a migration goes through here: judged, committed with its audit event, then pushed. */
 export interface PhaseService {
   list(): Promise<readonly StoredMigration[]>
@@ -119,6 +128,9 @@ export interface PhaseService {
   /** Registers a migration, or replaces the definition of one that is still planned. */
   register(input: RegisterInput, actor: Actor): Promise<CommandResult>
   gate(id: string): Promise<Gate | undefined>
+  /** Compares a migration with what its target remembers, and takes up what the store has forgotten. Never
+   *  throws for a target that does not answer. */
+  compare(migration: StoredMigration): Promise<Comparison>
   command(id: string, command: Command, actor: Actor): Promise<CommandResult>
 }
 

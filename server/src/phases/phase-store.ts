@@ -48,6 +48,10 @@ export interface PhaseTx {
 export interface PhaseStore {
   list(): Promise<readonly StoredMigration[]>
   find(id: string): Promise<StoredMigration | undefined>
+  /** Names the time in which the store cannot have gone back: another one after a restart or a restore of it. */
+  life(): Promise<string>
+  /** Notes that this revision of a migration has been compared with its target, if both it and the life still are. */
+  noteCompared(life: string, id: string, revision: number): Promise<void>
   /** Committed when `work` resolves, rolled back when it throws. */
   tx<Result>(work: (tx: PhaseTx) => Promise<Result>): Promise<Result>
 }

@@ -34,10 +34,13 @@ function storeOf(state: MigrationState, instances: () => readonly InstanceFacts[
     checksum: '',
     state,
     revision: 1,
+    compared: true,
   }
   return {
     list: async () => [migration],
     find: async () => migration,
+    life: async () => 'this one',
+    noteCompared: async () => {},
     tx: (work) =>
       work({
         lock: async () => migration,
@@ -73,6 +76,7 @@ test('a gate that opens between the look and the transaction is prepared anew, w
   let now = 5
   const asked: string[] = []
   const target: TargetFacts = {
+    remember: async () => ({ answered: true }),
     repairs: async () => {
       asked.push('repairs')
       return { old: 0, new: 0 }

@@ -21,6 +21,15 @@ export function createTargetFacts(
   const needsTarget = (phase: Parameters<typeof atLeast>[0]) =>
     atLeast(phase, 'dual-write') && phase !== 'contracted'
   return {
+    remember: async ({ definition, state }) => {
+      try {
+        const newer = await executionFor(definition).remember(definition.id, state)
+        return { answered: true, ...(newer === undefined ? {} : { newer }) }
+      } catch (error) {
+        onFault(error, `comparing ${definition.id} with its target`)
+        return { answered: false }
+      }
+    },
     repairs: async ({ definition, state }) => {
       if (definition.copy === undefined || !needsTarget(state.phase)) return { old: 0, new: 0 }
       try {

@@ -1,12 +1,11 @@
 import type { MigrationDefinition, WorkKind } from '@switchback/migrations-registry'
-import { reconcile } from '../comparing/reconcile.ts'
+import { prove } from '../comparing/verify.ts'
 import { assist, backfill } from '../copying/backfill.ts'
 import { atPace } from '../copying/paced-order.ts'
 import { withThrottle } from '../copying/throttle-signals.ts'
 import { copySettings, type ExecutionSettings, executionOn } from '../execution/execution.ts'
 import type { Execution, WorkOrder, WorkOutcome } from '../execution/execution-port.ts'
 import { reverseMapping } from '../mapping/reverse-mapping.ts'
-import { createProgress } from '../target/progress.ts'
 import type { Target } from '../target/target.ts'
 import { TableRewritten } from '../walks/blocks.ts'
 import { type CalledStep, calledStep } from './called-step.ts'
@@ -30,28 +29,21 @@ export function stepExecutionOn(target: Target, settings: ExecutionSettings, ste
   const throttled = (order: WorkOrder): WorkOrder => withThrottle(signals, order)
 
   async function compare(order: WorkOrder, back: boolean): Promise<WorkOutcome> {
-    const began = settings.clock()
-    const step = await called(order.definition, order.signal)
-    const mapping = await describeStepMapping(target, order.definition)
-    const way = back
-      ? comparingBack(target, { mapping, reverse: await reverseMapping(mapping) }, step)
-      : comparingByStep(target, mapping, step)
-    const progress = createProgress(order.report, settings.clock)
     try {
-      const { divergences, differing, ...detail } = await reconcile(copying, order, way, progress)
-      return {
-        divergences,
-        compared: { rows: detail.compared, differing, left: divergences },
-        detail: { ...detail, ms: settings.clock() - began },
-      }
+      return await prove(copying, order, async () => {
+        const step = await called(order.definition, order.signal)
+        const mapping = await describeStepMapping(target, order.definition)
+        return back
+          ? comparingBack(target, { mapping, reverse: await reverseMapping(mapping) }, step)
+          : comparingByStep(target, mapping, step)
+      })
     } catch (error) {
       // Its ranges say nothing any more: the next try begins with the first row.
       if (error instanceof TableRewritten) {
-        await target.query('delete from switchback.verifications where migration = $1', [mapping.migration])
+        const { id } = order.definition
+        await target.query('delete from switchback.verifications where migration = $1', [id])
       }
       throw error
-    } finally {
-      progress.end()
     }
   }
 

@@ -5,11 +5,15 @@ import { type Key, keyArray, keyAt, keyText, type Range, rangeParams, within } f
 import { differs } from '../mapping/table-columns.ts'
 import type { Sql } from '../target/target.ts'
 import type { FarPair, TextSide } from './pair.ts'
+import { digestOf, numberOf } from './text-digest.ts'
 
-type Both = Readonly<Record<Path, Sql>>
+export type Both = Readonly<Record<Path, Sql>>
 
-/** Below this a range is compared row by row: halving it further would cost more round trips than rows. */
-const ROWS = 500
+/**
+ * Up to this a range is compared row by row: halving it further would read it again and again, which costs more
+ * than a megabyte of digests.
+ */
+const ROWS = 10_000
 
 /** A row as text, key and values; the text of a composite tells null from empty. */
 const textOf = ({ keys, values }: TextSide): string =>
@@ -20,36 +24,81 @@ interface Sum {
   readonly sum: string
 }
 
-/** Count and checksum of the rows in a range. MD5, which is the same in every version and on every platform. */
+/** SQL of the checksum of many rows. */
+export const sumOfRows = (side: TextSide): string => `coalesce(sum(${numberOf(textOf(side))}), 0)::text`
+
+/** Count and checksum of the rows in a range. */
 async function sumOf(on: Sql, side: TextSide, range: Range): Promise<Sum> {
   const { numbers, values } = rangeParams(range)
   const { rows } = await on.query<{ count: number; sum: string }>(
-    `select count(*) as count,
-            coalesce(sum(('x' || left(md5(${textOf(side)}), 16))::bit(64)::bigint), 0)::text as sum
-     from ${side.table} where ${within(side, numbers)}`,
+    `select count(*) as count, ${sumOfRows(side)} as sum from ${side.table} where ${within(side, numbers)}`,
     values,
   )
   return rows[0] ?? { count: 0, sum: '0' }
 }
 
-type Rows = ReadonlyMap<string, { readonly key: Key; readonly hash: string }>
+/** A row as it is compared; with its values one by one where somebody wants to see which of them differ. */
+interface Row extends Record<string, unknown> {
+  readonly key: Key
+  readonly hash: string
+  readonly digests?: readonly (string | null)[]
+  readonly shown?: readonly (string | null)[]
+}
 
-async function rowsOf(on: Sql, side: TextSide, scope: string, values: readonly unknown[]): Promise<Rows> {
-  const { rows } = await on.query<{ key: string[]; hash: string }>(
-    `select ${keyArray(side.keys)} as key, md5(${textOf(side)}) as hash
-     from ${side.table} where ${scope} order by ${side.keys.join(', ')}`,
-    values,
+type Rows = ReadonlyMap<string, Row>
+
+/** Longer values are told by their beginning. */
+const SHOWN = 200
+
+export async function rowsOf(
+  on: Sql,
+  side: TextSide,
+  scope: string,
+  params: readonly unknown[],
+  how: 'hashed' | 'with-values' = 'hashed',
+): Promise<Rows> {
+  const { keys, values, table } = side
+  const list = (sql: (value: string) => string) => `array[${values.map(sql).join(', ')}]::text[]`
+  const each =
+    how === 'hashed'
+      ? ''
+      : `, ${list(digestOf)} as digests, ${list((value) => `left(${value}, ${SHOWN})`)} as shown`
+  const { rows } = await on.query<Row>(
+    `select ${keyArray(keys)} as key, ${digestOf(textOf(side))} as hash ${each}
+     from ${table} where ${scope} order by ${keys.join(', ')}`,
+    params,
   )
   return new Map(rows.map((row) => [keyText(row.key), row]))
 }
 
-async function rowDifferences(on: Both, pair: FarPair, old: Rows, fresh: Rows): Promise<Difference[]> {
+function whatDiffers(
+  { mapping, reverse }: FarPair,
+  old: Row,
+  fresh: Row,
+): Pick<Difference, 'columns' | 'values'> {
+  const names = (reverse ?? mapping).columns.map(({ column }) => column.name)
+  const places = names.flatMap((_, i) => (old.digests?.[i] === fresh.digests?.[i] ? [] : [i]))
+  const shown = places.map((i) => [
+    names[i] ?? '',
+    { old: old.shown?.[i] ?? null, new: fresh.shown?.[i] ?? null },
+  ])
+  return {
+    columns: places.map((i) => names[i] ?? ''),
+    ...(places.length === 0 ? {} : { values: Object.fromEntries(shown) }),
+  }
+}
+
+export async function rowDifferences(on: Both, pair: FarPair, old: Rows, fresh: Rows): Promise<Difference[]> {
   const [leading, following] = pair.leader === 'old' ? [old, fresh] : [fresh, old]
   const found: Difference[] = []
-  for (const [text, { key, hash }] of leading) {
+  for (const [text, row] of leading) {
+    const { key } = row
     const other = following.get(text)
     if (other === undefined) found.push({ key, kind: 'missing', columns: [] })
-    else if (other.hash !== hash) found.push({ key, kind: 'differs', columns: [] })
+    else if (other.hash !== row.hash) {
+      const [one, two] = pair.leader === 'old' ? [row, other] : [other, row]
+      found.push({ key, kind: 'differs', ...whatDiffers(pair, one, two) })
+    }
   }
   const extra = [...following].filter(([text]) => !leading.has(text)).map(([, { key }]) => key)
   for (const key of await standingExtras(on, pair, extra)) found.push({ key, kind: 'extra', columns: [] })
@@ -82,8 +131,9 @@ export async function farDifferencesOf(
   keys: readonly Key[],
 ): Promise<readonly Difference[]> {
   const params = keyParams(keys, pair.old.keys.length)
-  const old = await rowsOf(on.old, pair.old, `${among(pair.old, 1)} and ${within(pair.old, {})}`, params)
-  const fresh = await rowsOf(on.new, pair.new, among(pair.new, 1), params)
+  const scope = `${among(pair.old, 1)} and ${within(pair.old, {})}`
+  const old = await rowsOf(on.old, pair.old, scope, params, 'with-values')
+  const fresh = await rowsOf(on.new, pair.new, among(pair.new, 1), params, 'with-values')
   return rowDifferences(on, pair, old, fresh)
 }
 

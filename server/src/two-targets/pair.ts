@@ -67,9 +67,15 @@ export async function describeFarMapping(
       table: from.table,
       keys: keys.map(({ old }) => old),
       types: keys.map(({ oldType }) => oldType),
+      ...foundBy(keys.map(({ old, oldFound }) => [old, oldFound])),
       ...(copy.where === undefined ? {} : { where: copy.where }),
     },
-    new: { table: to.table, keys: keys.map((key) => key.new), types: keys.map(({ column }) => column.base) },
+    new: {
+      table: to.table,
+      keys: keys.map((key) => key.new),
+      types: keys.map(({ column }) => column.base),
+      ...foundBy(keys.map((key) => [key.new, quoteIdent(key.column.name)])),
+    },
     columns,
   }
 }
@@ -143,12 +149,19 @@ async function describeKey({ on, from, to, column, expression, sortAlike }: KeyI
   if (cast) await requireType(on.old, column, from.name)
   const bytewise = other.collation !== null && !(sortAlike && !cast && one.collation === other.collation)
   const collate = (key: string): string => (bytewise ? `(${key} collate "C")` : key)
+  const oldFound = cast ? `((${expression})::${column.base})` : `(${expression})`
   return {
     column,
-    old: collate(cast ? `((${expression})::${column.base})` : `(${expression})`),
+    oldFound,
+    old: collate(oldFound),
     oldType: cast ? column.base : one.base === 'bpchar' ? 'bpchar' : one.type,
     new: collate(quoteIdent(column.name)),
   }
+}
+
+/** Equal texts have equal bytes: a key that is sorted by these is looked up by the index that there is. */
+function foundBy(parts: readonly (readonly [sorted: string, found: string])[]): Pick<Side, 'found'> {
+  return parts.every(([sorted, found]) => sorted === found) ? {} : { found: parts.map(([, found]) => found) }
 }
 
 /** Values are cast where they are read, so that both databases write them the same way. */

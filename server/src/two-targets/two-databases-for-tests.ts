@@ -3,6 +3,7 @@ import {
   definitionSchema,
   type MigrationConfig,
   type MigrationDefinition,
+  type Path,
 } from '@switchback/migrations-registry'
 import {
   createMigration,
@@ -58,6 +59,9 @@ export interface TwoDatabases {
   readonly old: pg.Pool
   readonly fresh: pg.Pool
   readonly execution: Execution
+  readonly targets: Targets
+  /** What was read of both tables, in rows, by work that another process does; whole tables that were scanned. */
+  scannedBy(work: (other: Execution) => Promise<unknown>): Promise<Readonly<Record<Path, number>>>
   addUsers(count: number): Promise<unknown>
   /** Expects both paths to hold the same rows; how many. */
   equal(): Promise<number>
@@ -69,8 +73,17 @@ export interface TwoDatabases {
   drop(): Promise<void>
 }
 
-export async function twoDatabases(): Promise<TwoDatabases> {
-  const [one, other] = [await testDatabase(), await testDatabase()]
+let serverOfOld: string | undefined
+
+/** Has old be on another server than new from now on. */
+export function oldOn(server: string): void {
+  serverOfOld = server
+}
+
+/** @param encoding of old */
+export async function twoDatabases(encoding?: string): Promise<TwoDatabases> {
+  const one = await testDatabase(undefined, { server: serverOfOld, encoding })
+  const other = await testDatabase()
   const { pool: old } = one
   const { pool: fresh } = other
   for (const pool of [old, fresh]) {
@@ -78,15 +91,13 @@ export async function twoDatabases(): Promise<TwoDatabases> {
     pool.options.onConnect = (client) => client.query('set search_path to public').then(() => undefined)
   }
   const log = { warn: () => undefined }
-  const targets: Targets = {
+  const open = (): Targets => ({
     old: openTarget({ url: one.url, log }),
     new: openTarget({ url: other.url, log }),
-  }
-  const execution = pairExecutionOn(targets, {
-    archiveDir: '/nonexistent',
-    clock: Date.now,
-    fenceWaitMs: 300,
   })
+  const settings = { archiveDir: '/nonexistent', clock: Date.now, fenceWaitMs: 300 }
+  const targets = open()
+  const execution = pairExecutionOn(targets, settings)
   await old.query(`create table users (id bigint primary key, name text default 'nobody' not null,
     bio text, tags jsonb not null default '[]', created_at timestamptz not null default now(),
     code char(6), score numeric(10,2))`)
@@ -97,6 +108,21 @@ export async function twoDatabases(): Promise<TwoDatabases> {
     old,
     fresh,
     execution,
+    targets,
+    scannedBy: async (work) => {
+      const before = { old: await scanned(old, 'users'), new: await scanned(fresh, 'profiles') }
+      const others = [await sessions(old), await sessions(fresh)].flat()
+      const process = pairExecutionOn(open(), settings)
+      await work(process).finally(() => process.end())
+      // What a session has counted is written down before it is gone.
+      for (const pool of [old, fresh]) {
+        await waitFor(async () => (await sessions(pool)).every((pid) => others.includes(pid)))
+      }
+      return {
+        old: (await scanned(old, 'users')) - before.old,
+        new: (await scanned(fresh, 'profiles')) - before.new,
+      }
+    },
     addUsers: (count) =>
       old.query(
         `insert into users (id, name, bio, tags, code)
@@ -118,6 +144,23 @@ export async function twoDatabases(): Promise<TwoDatabases> {
       await other.drop()
     },
   }
+}
+
+async function scanned(pool: pg.Pool, table: string): Promise<number> {
+  const rows = await rowsOf(
+    pool,
+    `select seq_tup_read::int as n from pg_stat_user_tables where relname = '${table}'`,
+  )
+  return (rows as { n: number }[])[0]?.n ?? 0
+}
+
+/** Of the engine, in this database. */
+const sessions = async (pool: pg.Pool): Promise<number[]> => {
+  const rows = await rowsOf(
+    pool,
+    `select pid from pg_stat_activity where datname = current_database() and application_name = 'switchback'`,
+  )
+  return (rows as { pid: number }[]).map(({ pid }) => pid)
 }
 
 function instanceOn(
@@ -185,13 +228,13 @@ const beforeCommit = (pool: pg.Pool, first: (tx: Tx) => Promise<unknown>): HalfP
 }
 
 /** A port that loses its connection right before it would commit second. */
-export const dying = (pool: pg.Pool, by: pg.Pool): HalfPort<Tx> =>
+export const dying = (pool: pg.Pool): HalfPort<Tx> =>
   beforeCommit(pool, async (tx) => {
     const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
-    await by.query('select pg_terminate_backend($1)', [rows[0]?.pid])
+    await pool.query('select pg_terminate_backend($1)', [rows[0]?.pid])
   })
 
-/** Until somebody waits for a lock in this database; both are on one server. */
+/** Until somebody waits for a lock in this database. */
 export const somebodyWaits = (pool: pg.Pool): Promise<boolean> =>
   waitFor(async () => {
     const waits = await rowsOf(

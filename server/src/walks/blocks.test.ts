@@ -1,8 +1,11 @@
 import { waitFor } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openCopy } from '../copying/checkpoints.ts'
+import { openTarget } from '../execution/execution.ts'
 import { orderOf } from '../execution/execution-for-tests.ts'
 import { heldAfter, type ThingsWorld, thingsWorld } from '../execution/things-for-tests.ts'
+import { describeMapping } from '../mapping/mapping.ts'
 
 // New calls the key a text: old has an index on the number, but none on its text.
 const KEY = { key: { id: 'id::text' } }
@@ -78,6 +81,44 @@ test('a row that is written anew behind what has been copied is copied all the s
   held.go()
   await running
   expect(await world.rows(DIFFERENT)).toEqual([])
+})
+
+test('a row that moves while its chunk waits for it is copied all the same', async () => {
+  await fill(100)
+  await world.pool.query('delete from old_t where id <= 8')
+  await world.pool.query('vacuum old_t')
+  const writer = await world.client()
+  await writer.query('begin')
+  // As an application that leaves a row of new that is not there alone.
+  await writer.query(`update old_t set v = 'moved', pad = repeat('y', 900) where id = 90`)
+  const running = world.run('backfill', { ...KEY, chunk: { min: 10, max: 10 } })
+  // The other worker has come to what was written meanwhile.
+  await waitFor(async () => (await world.rows('select from switchback.copies where part = 1')).length > 0)
+  await writer.query('commit')
+  await running
+  expect(await world.rows(`select (ctid::text::point)[0] as block from old_t where id = 90`)).toEqual([
+    { block: 0 },
+  ])
+  expect(await world.rows(DIFFERENT)).toEqual([])
+})
+
+test('what was written meanwhile is handed out when every other range is done', async () => {
+  await fill(100)
+  const target = openTarget({ url: world.database.url, log: { warn: () => undefined } })
+  const places = { source: target, target }
+  const copy = await openCopy(places, await describeMapping(target, world.definition(SMALL)), 3)
+  const next = () => copy.next(20, 'this one')
+  const ranges = [await next()]
+  while (typeof ranges.at(-1) === 'object') ranges.push(await next())
+  expect(ranges.at(-1)).toBe('later')
+  expect(ranges.length).toBeGreaterThan(4)
+  await world.pool.query(
+    'update switchback.checkpoints set done = true where id > (select min(id) from switchback.checkpoints)',
+  )
+  expect(await next()).toBe('later')
+  await world.pool.query('update switchback.checkpoints set done = true')
+  expect(await next()).toMatchObject({ again: true })
+  await target.end()
 })
 
 test('a table whose rows get other places meanwhile is copied from the beginning', async () => {

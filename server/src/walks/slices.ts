@@ -49,12 +49,15 @@ const MOST_SLICES = 16
 export async function slicesOf(target: Target, mapping: Mapping): Promise<readonly Slice[]> {
   const byValue = await slicesByValue(target, mapping)
   if (byValue !== undefined) return byValue
-  if (!(await inKeyOrder(target, mapping))) return slicesByHash(target, mapping)
-  return [{ name: mapping.copy.from, rows: await countRows(target, mapping.old) }]
+  const hashed = await hashedSlices({ old: target, new: target }, mapping)
+  return hashed ?? [{ name: mapping.copy.from, rows: await countRows(target, mapping.old) }]
 }
 
-async function slicesByHash(target: Target, mapping: Mapping): Promise<readonly Slice[]> {
-  const rows = Math.max(await countRows(target, mapping.old), await countRows(target, mapping.new))
+/** Where the tables are: in one database, or each in its own. */
+type Homes = Readonly<Record<Path, Target>>
+
+async function slicesByHash(on: Homes, sides: Sides): Promise<readonly Slice[]> {
+  const rows = Math.max(await countRows(on.old, sides.old), await countRows(on.new, sides.new))
   const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, rows / SLICE_ROWS)))
   const of = Math.min(MOST_SLICES, wanted)
   return Array.from({ length: of }, (_, rest) => ({
@@ -65,14 +68,14 @@ async function slicesByHash(target: Target, mapping: Mapping): Promise<readonly 
 }
 
 /** Whether ranges of keys can be had from both tables without looking for them. */
-async function inKeyOrder(target: Target, mapping: Mapping): Promise<boolean> {
-  const orders = [await keyOrder(target, mapping.old), await keyOrder(target, mapping.new)]
+async function inKeyOrder(on: Homes, sides: Sides): Promise<boolean> {
+  const orders = [await keyOrder(on.old, sides.old), await keyOrder(on.new, sides.new)]
   return orders.every(({ by }) => by === 'index')
 }
 
-/** Slices by hash of both tables, or undefined where the order of their keys serves. For the sweep. */
-export async function hashedSlices(target: Target, mapping: Mapping): Promise<readonly Slice[] | undefined> {
-  return (await inKeyOrder(target, mapping)) ? undefined : slicesByHash(target, mapping)
+/** Slices by hash of both tables, or undefined where the order of their keys serves. */
+export async function hashedSlices(on: Homes, sides: Sides): Promise<readonly Slice[] | undefined> {
+  return (await inKeyOrder(on, sides)) ? undefined : slicesByHash(on, sides)
 }
 
 /** Ranges of values on both sides, where new holds the value in a column of its own. */

@@ -73,6 +73,8 @@ export class Checker {
 
   #entering(from: MigrationState | undefined, to: MigrationState): void {
     this.#dirty = true
+    // A restored store may be told to pause before it has been compared; its state is no newer for that.
+    if (!this.#claims && to.epoch === from?.epoch) return
     this.#state = to
     this.#claims = true
     if (from === undefined || to.epoch !== from.epoch) {

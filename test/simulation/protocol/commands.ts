@@ -24,6 +24,8 @@ export interface CommandsOptions {
 
 type Cause = Extract<Command, { type: 'revert' }>['cause']
 
+/** What a store is told that has not been compared with its target. */
+const DOUBTS = ['target-not-compared', 'store-was-behind']
 const PERSON = { name: 'person' }
 /** Who takes a step cannot approve it. */
 const SECOND_PERSON = { name: 'second person' }
@@ -76,7 +78,7 @@ export class Commands {
         }),
         mutant === 'revert-waits-for-acks',
       )
-      const before = this.migration
+      const before = this.#o.store.find(MIGRATION)
       const command = { type: 'revert', cause, ...(to === undefined ? {} : { to }) } as const
       const result = await phases.command(MIGRATION, command, cause.kind === 'manual' ? PERSON : PIPELINE)
       this.#told(command, result)
@@ -108,13 +110,17 @@ export class Commands {
     if (this.#waitsForFleet) {
       this.#waitsForFleet = !server.open || apps.some((app) => app.process.up && !app.registered)
     }
-    // The server listens once it has compared its state with the target's.
-    return server.process.up && server.open && !this.#waitsForFleet
+    // What is asked before the store has been compared with the target is refused, whoever is registered.
+    const compared = this.#o.store.find(MIGRATION)?.compared === true
+    return server.process.up && server.open && !(compared && this.#waitsForFleet)
   }
 
   /** Where everyone writes both, reads come off new at once. */
   #mustTakeEffect(before: StoredMigration | undefined, result: CommandResult): void {
     if (before === undefined) return
+    // Refused while the store may be out of date, and only then.
+    const doubted = !result.ok && DOUBTS.includes(result.refusal.code)
+    if (doubted && !before.compared) return
     const { phase, epoch, complete, history, work } = before.state
     const exposed = phase === 'ramp' || phase === 'promoted' || phase === 'shadow' || phase === 'backfill'
     const everyoneWritesBoth = history.every(({ routing }) => writtenPaths(routing).length === 2)

@@ -14,6 +14,8 @@ export function countAsks(store: PhaseStore, asked: () => void): PhaseStore {
   return {
     list: counted(store.list),
     find: counted(store.find),
+    life: counted(store.life),
+    noteCompared: counted(store.noteCompared),
     tx: (work) =>
       store.tx((tx) => {
         const entries = Object.entries(tx).map(([name, run]) => [name, counted(run as () => unknown)])

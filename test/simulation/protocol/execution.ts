@@ -31,6 +31,8 @@ export interface SimExecutionOptions {
 const NOBODY = { passed: 0, seen: 0, state: undefined }
 const FENCE_WAIT_MS = 60
 const SLICE_MS = 20
+/** After which a target that does not answer counts as away. */
+const CONNECT_MS = 40
 
 /**
  * The database work of the target. The order of its steps mirrors `fence`, `copying` and `comparing` of the
@@ -174,7 +176,8 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
     acceptSchema: async () => undefined,
     remember: async (migration: string, state: MigrationState) => {
       if (!schema.fence || mutant === 'epoch-reused-after-restore') return undefined
-      return connected((session) =>
+      const silence = process.delay(CONNECT_MS).then(() => Promise.reject(new Error('no connection')))
+      const answer = connected((session) =>
         session.statement(
           () => `remember epoch ${state.epoch}`,
           async (on) => {
@@ -187,6 +190,10 @@ export function createSimExecution(options: SimExecutionOptions, process: SimPro
           },
         ),
       )
+      // Either may fail when nobody waits for it any more.
+      answer.catch(() => undefined)
+      silence.catch(() => undefined)
+      return Promise.race([answer, silence])
     },
     minimum: (migration) =>
       connected((session) =>

@@ -25,6 +25,8 @@ export const MUTANTS = {
   'ramp-straight-to-expanded': 'a revert from ramp stops the dual write in the same step',
   'epoch-reused-after-restore':
     'nothing compares the epochs of a restored store with those that the target has seen',
+  'commands-before-the-first-look':
+    'commands are carried out before the store has been compared with its target',
 } as const
 
 export type Mutant = keyof typeof MUTANTS

@@ -162,7 +162,18 @@ export class Operator {
       }
       store.restore(backup)
       checker.restored()
+      if (this.#random.chance(0.5)) this.#partFromTarget()
       this.#restartServers()
+    })
+  }
+
+  /** The servers come up, and the target does not answer them. */
+  #partFromTarget(): void {
+    const { network, db, server, worker } = this.#o
+    const parted = [server, ...(worker === undefined ? [] : [worker])]
+    for (const { process } of parted) network.part(process, db.process)
+    this.#later(this.#random.between(50, 300), () => {
+      for (const { process } of parted) network.heal(process, db.process)
     })
   }
 

@@ -15,6 +15,7 @@ import type { SimProcess } from '../world/process.ts'
 import type { Connection, Endpoint } from './link.ts'
 import type { Registry } from './registry.ts'
 import type { SimStore } from './store.ts'
+import { MIGRATION } from './tables.ts'
 
 export interface ServerOptions {
   readonly process: SimProcess
@@ -26,6 +27,9 @@ export interface ServerOptions {
   /** Milliseconds between two looks of the engine. */
   readonly lookMs: number
 }
+
+/** How long the target is waited for before the server listens all the same. */
+const FIRST_LOOK_MS = 30
 
 interface Parts {
   readonly phases: PhaseService
@@ -110,7 +114,8 @@ export class SimServer implements Endpoint {
     })
     this.#parts = { phases, engine }
     process.every(lookMs, () => this.#tell())
-    void engine.firstLook().then(() => {
+    const patience = process.delay(FIRST_LOOK_MS)
+    void Promise.race([engine.firstLook(), patience]).then(() => {
       this.open = true
       this.#tell()
       engine.wake()
@@ -172,7 +177,13 @@ export class SimServer implements Endpoint {
   }
 
   async #register(connection: Connection, registration: Registration): Promise<Answer<unknown>> {
-    const { process, registry } = this.#options
+    const { process, registry, store } = this.#options
+    // It would be told of an epoch that may have passed; the product does so, since it must get its flags.
+    const doubted = store.find(MIGRATION)
+    const { applied = 0 } = registration.positions[MIGRATION] ?? {}
+    if (doubted?.compared === false && applied < doubted.state.epoch) {
+      return refused({ code: 'not-simulated', message: 'The store may be out of date.', retryable: true })
+    }
     const result = await registry.register(process, registration)
     if (!result.ok) return refused(result.error)
     const { instance: id, incarnation } = registration

@@ -174,14 +174,16 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
       checksum: '',
       state,
       revision: 1,
+      compared: false,
     }
     const content: StoreContent = {
       migrations: new Map([[MIGRATION, migration]]),
       instances: new Map(),
       revision: 1,
+      compared: new Map(),
     }
     store.content = content
-    checker.stored({ migrations: new Map(), instances: new Map(), revision: 0 }, content)
+    checker.stored({ ...content, migrations: new Map() }, content)
     await fillTarget(world, network, db, checker, schema, scenario, state, random.fork())
     server.process.restart(server.main)
     worker?.process.restart(worker.main)

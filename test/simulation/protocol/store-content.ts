@@ -54,4 +54,6 @@ export interface StoreContent {
   readonly migrations: ReadonlyMap<string, StoredMigration>
   readonly instances: ReadonlyMap<string, InstanceRow>
   readonly revision: number
+  /** In which life of the store a migration was compared with its target, and at which revision. */
+  readonly compared: ReadonlyMap<string, { readonly life: string; readonly revision: number }>
 }

@@ -8,6 +8,7 @@ export interface Draft {
   migrations: Map<string, StoredMigration>
   instances: Map<string, InstanceRow>
   revision: number
+  compared: Map<string, { life: string; revision: number }>
 }
 
 /** Called right after each commit. */
@@ -18,7 +19,12 @@ interface Lock {
   readonly queue: (() => void)[]
 }
 
-const EMPTY: StoreContent = { migrations: new Map(), instances: new Map(), revision: 0 }
+const EMPTY: StoreContent = {
+  migrations: new Map(),
+  instances: new Map(),
+  revision: 0,
+  compared: new Map(),
+}
 
 /**
  * The store as the servers see it: every question takes time, a row that is locked is waited for, a commit is
@@ -30,6 +36,7 @@ export class SimStore {
   readonly #took: readonly [number, number]
   readonly #committed: Committed
   readonly #locks = new Map<string, Lock>()
+  #lives = 1
 
   constructor(world: World, took: readonly [number, number], committed: Committed) {
     this.#world = world
@@ -46,7 +53,21 @@ export class SimStore {
   restore(backup: StoreContent): void {
     this.#world.note('store', () => `is restored to revision ${backup.revision}`)
     this.content = backup
+    this.#lives++
     this.#locks.clear()
+  }
+
+  /** A migration as a server reads it. */
+  find(id: string): StoredMigration | undefined {
+    const migration = this.content.migrations.get(id)
+    const noted = this.content.compared.get(id)
+    if (migration === undefined) return undefined
+    const compared = noted?.life === this.#life && noted.revision <= migration.revision
+    return { ...migration, compared }
+  }
+
+  get #life(): string {
+    return `life ${this.#lives}`
   }
 
   /** One question to the store, in the name of a process. */
@@ -110,8 +131,16 @@ export class SimStore {
   /** The port of the phase service. */
   phaseStore(process: SimProcess): PhaseStore {
     return {
-      list: () => this.ask(process, ({ migrations }) => [...migrations.values()]),
-      find: (id) => this.ask(process, ({ migrations }) => migrations.get(id)),
+      list: () =>
+        this.ask(process, ({ migrations }) => [...migrations.keys()].flatMap((id) => this.find(id) ?? [])),
+      find: (id) => this.ask(process, () => this.find(id)),
+      // At once: a store is restored while no server is at work on it, so nothing can come in between.
+      life: async () => this.#life,
+      noteCompared: async (life, id, revision) =>
+        this.#commit(({ migrations, compared }) => {
+          const now = migrations.get(id)?.revision ?? 0
+          if (life === this.#life && now === revision) compared.set(id, { life, revision })
+        }),
       tx: (work) => this.transaction(process, (lock, writes) => work(this.#phaseTx(process, lock, writes))),
     }
   }
@@ -127,7 +156,7 @@ export class SimStore {
     return {
       lock: async (id) => {
         await lock(id)
-        return this.content.migrations.get(id)
+        return this.find(id)
       },
       claim: () => process.delay(this.#travel()),
       instances: (id, apps) =>
@@ -167,6 +196,7 @@ export class SimStore {
       migrations: new Map(before.migrations),
       instances: new Map(before.instances),
       revision: before.revision,
+      compared: new Map(before.compared),
     }
     const result = run(draft)
     this.content = draft

@@ -1,12 +1,13 @@
 import type { MigrationState } from '@switchback/migrations-registry'
 import { currentRouting, isLive } from '@switchback/migrations-registry'
-import type { PhaseStore, PhaseTx } from '@switchback/server/protocol'
+import type { PhaseStore, PhaseTx, StoredMigration } from '@switchback/server/protocol'
 import type { SimProcess } from '../world/process.ts'
 import type { Mutant } from './mutants.ts'
 
 /** The mutants that break what the phase service is told, or what it commits. */
 export function wrapStore(store: PhaseStore, process: SimProcess, mutant: Mutant | undefined): PhaseStore {
   if (mutant === undefined) return store
+  if (mutant === 'commands-before-the-first-look') return withoutDoubt(store)
   const change: ((tx: PhaseTx) => Partial<PhaseTx>) | undefined = {
     'no-lease-wait': (tx: PhaseTx): Partial<PhaseTx> => ({
       instances: async (id, apps) =>
@@ -24,6 +25,18 @@ export function wrapStore(store: PhaseStore, process: SimProcess, mutant: Mutant
   }[mutant as string]
   if (change === undefined) return store
   return { ...store, tx: (work) => store.tx((tx) => work({ ...tx, ...change(tx) })) }
+}
+
+/** A store of which every state is believed. */
+function withoutDoubt(store: PhaseStore): PhaseStore {
+  const believed = <Found extends StoredMigration | undefined>(found: Found): Found =>
+    found === undefined ? found : { ...found, compared: true }
+  return {
+    ...store,
+    list: async () => (await store.list()).map(believed),
+    find: async (id) => believed(await store.find(id)),
+    tx: (work) => store.tx((tx) => work({ ...tx, lock: async (id) => believed(await tx.lock(id)) })),
+  }
 }
 
 /** Where a revert of the reads is to be followed by one of the writes: both at once. */
