@@ -38,8 +38,11 @@ test('only so many bodies are read at once; the next sender is told to come agai
   const { name, secret } = await world.source('grafana')
   const open = Array.from({ length: 100 }, () => withoutBody(name, {}))
   const one = () => world.post(name, deliver('grafana', { secret, at: world.api.now() }))
-  await waitFor(async () => (await one()).status === 503, { what: 'the server to be read to by a hundred' })
-  for (const { end } of open) end()
+  try {
+    await waitFor(async () => (await one()).status === 503, { what: 'the server to read a hundred bodies' })
+  } finally {
+    for (const { end } of open) end()
+  }
   await waitFor(async () => (await one()).status === 202, { what: 'room for one more' })
 })
 
