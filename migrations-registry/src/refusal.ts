@@ -27,6 +27,7 @@ export const REFUSAL_CODES = [
   'epoch-known',
   'target-not-compared',
   'store-was-behind',
+  'moved-on',
 ] as const
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number]

@@ -107,12 +107,14 @@ test(`nothing is lost and no range is copied twice when server and worker are ki
   const verified = (await services.migration(ACCOUNTS)).works.find(({ kind }) => kind === 'verify')
   expect(verified?.result).toMatchObject({ divergences: 0, repaired: 0 })
 
-  // Ranges follow each other without gap or overlap: each was copied by exactly one statement.
+  // Ranges of the first look follow each other without gap or overlap: each was copied by exactly one statement.
   const { rows: ranges } = await pool.query<{
     after_key: string[] | null
     up_to_key: string[]
     done: boolean
-  }>('select after_key, up_to_key, done from switchback.checkpoints order by up_to_key[1]::int')
+  }>(
+    'select after_key, up_to_key, done from switchback.checkpoints where part = 0 order by up_to_key[1]::int',
+  )
   expect(ranges.every(({ done }) => done)).toBe(true)
   expect(ranges.map(({ after_key: after }) => after?.[0])).toEqual([
     undefined,

@@ -11,6 +11,7 @@ const RUNS = Number(process.env.ISOLATION_RUNS ?? 40)
 const SEED = Number(process.env.ISOLATION_SEED ?? 1)
 /** More orders than the small scenarios have. */
 const ALL = 5_000
+const EVERY = ', in every order'
 
 const SMALL: readonly Scenario[] = [
   scenarios.colliding,
@@ -21,6 +22,7 @@ const SMALL: readonly Scenario[] = [
 const LARGE: readonly Scenario[] = [
   scenarios.changedWhileCopied,
   scenarios.changedWhileOverwritten,
+  scenarios.updatedTwiceWhileFilled,
   scenarios.copying,
   scenarios.copyingAgain,
   scenarios.verifying,
@@ -46,22 +48,22 @@ export function testLevel(level: Isolation): void {
   })
 
   const cases: readonly (readonly [string, Scenario, () => Choices])[] = [
-    ...SMALL.map(
-      (scenario) => [`${scenario.name}, in every order`, scenario, () => everyChoice(ALL)] as const,
-    ),
-    // With a snapshot from before, a plain update misses what was filled in since: verification finds it (`changing`).
-    ...(level === 'read committed' ? [scenarios.updatedWhileFilled] : []).map(
-      (scenario) => [`${scenario.name}, in every order`, scenario, () => everyChoice(ALL)] as const,
-    ),
+    ...SMALL.map((scenario) => [`${scenario.name}${EVERY}`, scenario, () => everyChoice(ALL)] as const),
+    [
+      `${scenarios.updatedWhileFilled.name}${level === 'read committed' ? EVERY : ''}`,
+      scenarios.updatedWhileFilled,
+      // A plain update misses what was filled most easily by an old snapshot; what a new one sees needs every order.
+      () => (level === 'read committed' ? everyChoice(ALL) : sampledChoices(RUNS, SEED)),
+    ],
     ...LARGE.map((scenario) => [scenario.name, scenario, () => sampledChoices(RUNS, SEED)] as const),
   ]
   test.each(cases)(
     '%s',
-    async (_, scenario, choices) => {
+    async (name, scenario, choices) => {
       const every = choices()
       const explored = await explore({ laboratory, scenario, level, choices: every })
       expect(explored.found).toBeUndefined()
-      if (!LARGE.includes(scenario)) expect(every.complete).toBe(true)
+      if (name.endsWith(EVERY)) expect(every.complete).toBe(true)
       interleavings += explored.interleavings
       steps += explored.steps
     },

@@ -49,21 +49,25 @@ const minimumInTable = `
 
 export const MUTANTS: readonly Mutant[] = [
   {
-    name: 'source rows are not locked while they are copied',
-    scenario: scenarios.changedWhileOverwritten,
+    // A row that was written twice: what the look has read of it is older than what it overwrites.
+    name: 'rows of old are not locked while they are looked at again',
+    scenario: scenarios.updatedTwiceWhileFilled,
     levels: LEVELS,
     engine: (text) =>
       text.includes('for update skip locked') ? text.replace(/for no key update of \S+/, '') : text,
   },
   {
     // An upsert meets the unique key of the row that is being filled in; a plain update meets nothing.
-    name: 'source rows are not locked while an empty range is filled',
+    name: 'nobody looks again at what was written while an empty range was filled',
     scenario: scenarios.updatedWhileFilled,
-    levels: ['read committed'],
-    engine: (text) =>
-      text.includes('for update skip locked') && text.includes('and not exists (select from')
-        ? text.replace(/for no key update of \S+/, '')
-        : text,
+    levels: LEVELS,
+    engine: (text) => text.replaceAll(/age\(xmin\) <= \(select age\([^)]*\)\)/g, 'false'),
+  },
+  {
+    name: 'the second look does not wait for transactions from before the end of the first',
+    scenario: scenarios.updatedWhileFilled,
+    levels: LEVELS,
+    engine: (text) => (text.includes('backend_xmin') ? `select * from (${text}) older where false` : text),
   },
   {
     name: 'the copy does not overwrite',
@@ -83,7 +87,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'nothing is swept after the copy',
     scenario: scenarios.removedWhileCopied,
-    levels: SNAPSHOTS,
+    levels: LEVELS,
     engine: (text) =>
       text.includes('delete from "new_rows" as switchback_new') ? `${text} and false` : text,
   },

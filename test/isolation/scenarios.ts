@@ -56,12 +56,26 @@ export const changedWhileOverwritten: Scenario = {
   initial: { old: { 1: 'first' }, new: { 1: 'stale' } },
 }
 
-/** An update that changes nothing where new has no row yet: nothing but the lock of the row of old orders it. */
+/** An update that changes nothing where new has no row yet: what is filled meanwhile has to be looked at again. */
 export const updatedWhileFilled: Scenario = {
   ...changedWhileCopied,
   name: 'a plain update and a backfill of an empty range',
   cast: (round) => {
     round.writer(round.client('writer', OLD), (to) => to.change(1, 'a'))
+    round.engine('backfill', backfill)
+  },
+}
+
+/** The same twice: the second update meets the look at what the first one has left. */
+export const updatedTwiceWhileFilled: Scenario = {
+  ...changedWhileCopied,
+  name: 'two plain updates and a backfill of an empty range',
+  cast: (round) => {
+    round.writer(
+      round.client('writer', OLD),
+      (to) => to.change(1, 'a'),
+      (to) => to.change(1, 'b'),
+    )
     round.engine('backfill', backfill)
   },
 }

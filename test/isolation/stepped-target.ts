@@ -6,8 +6,9 @@ export type Rewrite = (text: string) => string
 
 /** Looks for transactions with older snapshots. */
 const OLDER = /backend_xmin/
-/** Estimates, types and checks of the mapping: nothing that is decided hangs on when they run. */
-const PREPARATION = /select count\(\*\) as count|sample on false|^\s*select from \S+ where \(\(.*is null/s
+/** Estimates, plans, types and checks of the mapping: nothing that is decided hangs on when they run. */
+const PREPARATION =
+  /^explain |select count\(\*\) as count|sample on false|^\s*select from \S+ where \(\(.*is null/s
 const TOUCHES = /"(old|new)_rows"|switchback\.lock_key|pg_current_xact_id|"raise:|select pg_advisory_lock\(/
 const REPAIRS = /select key, path from switchback\.repairs|for update skip locked$/
 const ENDS = /^(commit|rollback)$/

@@ -24,6 +24,8 @@ export function AdvanceDialog({
   readonly onClose: () => void
 }) {
   const { id, gate } = migration
+  // Of when it was opened: what it says of the next step is about that.
+  const [epoch] = useState(migration.state.epoch)
   const { data } = useRead('GET /v1/phases')
   const { whyNot } = useSession()
   const advance = useChange('POST /v1/migrations/{id}/advance')
@@ -70,7 +72,7 @@ export function AdvanceDialog({
           whyNot={forced ? (mayForce ?? (reason.trim() === '' ? 'Say why first.' : undefined)) : undefined}
           onPress={() =>
             advance.mutate(
-              { params: { id }, body: forced ? { force: codes, reason: reason.trim() } : {} },
+              { params: { id }, body: { epoch, ...(forced ? { force: codes, reason: reason.trim() } : {}) } },
               {
                 onSuccess: ({ state }) => {
                   const { work } = state

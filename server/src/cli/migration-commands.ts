@@ -58,11 +58,12 @@ export function addMigrationCommands(program: Command, terminal: Terminal): void
       on.show(gate, () => gateText(gate, on.paint))
     },
   )
-  remote<{ force?: string; reason?: string; wait?: boolean }>(
+  remote<{ epoch?: number; force?: string; reason?: string; wait?: boolean }>(
     program
       .command('advance')
       .description('take the next step; refused with the blockers where the gate is closed')
       .argument('<id>')
+      .option('--epoch <n>', 'only at this epoch, so that asking twice takes one step', parseCount)
       .option('--force <codes>', 'pass over these blockers (comma-separated); needs --reason')
       .option('--reason <text>')
       .option('--wait', 'follow the work until the step is done'),
@@ -175,14 +176,22 @@ async function register(
 async function advance(
   on: Remote,
   [id = '']: readonly string[],
-  options: { readonly force?: string; readonly reason?: string; readonly wait?: boolean },
+  options: {
+    readonly epoch?: number
+    readonly force?: string
+    readonly reason?: string
+    readonly wait?: boolean
+  },
 ): Promise<void> {
   const { client, terminal } = on
   const codes = options.force?.split(',').map((code) => code.trim())
   if (codes !== undefined && options.reason === undefined) throw new UsageError('--force needs --reason')
   const before =
     options.wait === true ? await client.call<MigrationView>('GET', migrationPath(id)) : undefined
+  // What is followed is the step that was seen.
+  const epoch = options.epoch ?? before?.state.epoch
   const taken = await client.call<MigrationView>('POST', migrationPath(id, '/advance'), {
+    ...(epoch === undefined ? {} : { epoch }),
     ...(codes === undefined ? {} : { force: codes }),
     ...(options.reason === undefined ? {} : { reason: options.reason }),
   })

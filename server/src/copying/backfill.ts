@@ -9,18 +9,19 @@ import { createProgress, type Progress } from '../target/progress.ts'
 import { waitForOlderSnapshots } from '../target/snapshots.ts'
 import type { Connection, Target } from '../target/target.ts'
 import { together } from '../target/together.ts'
-import { TableRewritten } from '../walks/blocks.ts'
-import { type Copy, forgetCopy, joinCopy, openCopy, type Places } from './checkpoints.ts'
+import { CopyOutdated } from '../walks/copy-outdated.ts'
+import type { Copy } from './checkpoints.ts'
 import { createChunkCopier } from './chunk-copier.ts'
 import type { ChunkCopied, OpenRange } from './copy-chunk.ts'
 import { createCopyReport } from './copy-report.ts'
 import { type CopyRun, copyWorker } from './copy-worker.ts'
 import { requireFewFailures, retryFailedRows } from './failed-rows.ts'
+import { type Beginning, forgetCopy, joinCopy, openCopy } from './open-copy.ts'
 import { atToldPace } from './paced-order.ts'
-import { settleCopy } from './settle-copy.ts'
 import { sweep } from './sweep.ts'
 import { createRateLimit } from './throttle.ts'
 import { limitsOf } from './throttle-signals.ts'
+import { maySkipLocks } from './without-locks.ts'
 
 export interface CopyDeps extends Patience {
   readonly target: Target
@@ -30,7 +31,7 @@ export interface CopyDeps extends Patience {
 }
 
 /** How history gets from old to new: inside of one database, or from one into the other. */
-export interface CopyWay extends Places {
+export interface CopyWay extends Beginning {
   describe(definition: MigrationDefinition): Promise<Mapping>
   /** On a connection to the target. Undefined where another worker has the range, or had it. */
   copyRange(
@@ -52,6 +53,7 @@ function inOneDatabase(deps: CopyDeps): CopyWay {
     target,
     describe: (definition) => describeMapping(target, definition),
     copyRange: createChunkCopier(),
+    withoutLocks: (mapping) => maySkipLocks(target, mapping),
     repair: (connection, mapping, keys) => repairKeys(connection, { mapping, leader: 'old' }, keys),
     finish: async (order, mapping, progress, total) => {
       progress.stage('waiting for older transactions')
@@ -94,7 +96,7 @@ export async function backfill(
       try {
         return await copyOnce()
       } catch (error) {
-        if (!(error instanceof TableRewritten)) throw error
+        if (!(error instanceof CopyOutdated)) throw error
         begunAnew += 1
         progress.detail({ begunAnew: error.message })
         await forgetCopy(way, mapping.migration)
@@ -168,7 +170,7 @@ export async function assist(
   } catch (error) {
     if (stop.signal.aborted && !order.signal.aborted) return true
     // Whoever leads begins anew.
-    if (error instanceof TableRewritten) return true
+    if (error instanceof CopyOutdated) return true
     throw error
   } finally {
     clearInterval(timer)
@@ -176,20 +178,30 @@ export async function assist(
   }
 }
 
-/** Copies until every range is done and on disk. */
+/**
+ * Copies until every range is done and on disk. Where rows were copied without locks, what was written meanwhile
+ * is looked at again when every transaction is gone that may have missed a row of new.
+ */
 async function copyDurably(
   deps: CopyDeps,
   order: WorkOrder,
   way: CopyWay,
   shared: Pick<CopyRun, 'mapping' | 'progress'> & { readonly copy: Copy },
 ): Promise<{ readonly retries: number }> {
-  const { migration } = shared.mapping
+  const { copy, progress } = shared
   let retries = 0
   for (;;) {
     const copied = await copyAll(deps, order, way, { ...shared, toTheEnd: true })
     retries += copied.retries
-    if (await persistently(deps, order.signal, () => settleCopy(way.target, migration, order.epoch)))
-      return { retries }
+    const left = await persistently(deps, order.signal, () => copy.settle())
+    if (left === 'nothing') return { retries }
+    if (left === 'ranges') continue
+    progress.stage('waiting for older transactions')
+    await persistently(deps, order.signal, () =>
+      waitForOlderSnapshots(way.target, order.signal, (reason) => progress.throttledBy(reason)),
+    )
+    progress.stage('looking again at what was written meanwhile')
+    await persistently(deps, order.signal, () => copy.lookAgain())
   }
 }
 

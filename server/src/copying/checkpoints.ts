@@ -1,15 +1,13 @@
-import { createHash } from 'node:crypto'
-import { countRows, type Key, keyText, type Side, within } from '../mapping/keyset.ts'
+import { type Key, keyText, type Side } from '../mapping/keyset.ts'
 import type { Mapping } from '../mapping/mapping.ts'
-import { ExecutionError, WorkStopped } from '../target/execution-error.ts'
-import { inTransaction, type Sql, type Target } from '../target/target.ts'
+import { WorkStopped } from '../target/execution-error.ts'
+import type { Target } from '../target/target.ts'
 import { requireSameBlocks } from '../walks/blocks.ts'
-import { planWalk } from '../walks/plan-walk.ts'
 import { rangedValue } from '../walks/value-ranges.ts'
 import { type Part, sideOf } from '../walks/walk.ts'
 import { endsOf, upperOf } from '../walks/walk-ends.ts'
 import type { OpenRange } from './copy-chunk.ts'
-import { WITHOUT_WAITING } from './settle-copy.ts'
+import { settleCopy, WITHOUT_WAITING } from './settle-copy.ts'
 
 /** Where a copy reads, and where it writes and keeps its checkpoints; one database or two. */
 export interface Places {
@@ -32,9 +30,16 @@ export interface Copy {
   leftOver(worker: string): Promise<OpenRange | 'busy' | undefined>
   /** @throws TableRewritten where rows have got other places since the copy began, so that some may be left out */
   requireSamePlaces(): Promise<void>
+  /** Waits until what was copied is on disk; says what there is to be done then. */
+  settle(): Promise<Left>
+  /** Has what was written meanwhile handed out: not before every transaction older than the last range is gone. */
+  lookAgain(): Promise<void>
 }
 
-interface CopyRow extends Record<string, unknown> {
+/** `ranges` are to be copied, handed out or not; then there may be a second look; then nothing. */
+export type Left = 'ranges' | 'second look' | 'nothing'
+
+export interface CopyRow extends Record<string, unknown> {
   readonly epoch: number
   readonly mapping: string
   readonly parts: readonly Part[] | null
@@ -45,47 +50,13 @@ interface CopyRow extends Record<string, unknown> {
   readonly total: number
 }
 
-// What is copied, not how fast. Whoever knows nothing of the way in which old is gone through must not join.
-const checksumOf = ({ copy: { from, to, key, columns, where, ranges } }: Mapping, byBlocks = false): string =>
-  createHash('sha256')
-    .update(
-      JSON.stringify([
-        from,
-        to,
-        key,
-        columns,
-        where,
-        ...(ranges ? [ranges] : []),
-        ...(byBlocks ? ['blocks'] : []),
-      ]),
-    )
-    .digest('hex')
-
-const isByBlocks = (parts: readonly Part[]): boolean => parts.some(({ blocks }) => blocks !== undefined)
-
-/** The copy of this epoch, where it has begun: another epoch's says nothing, for new was not written meanwhile. */
-export async function joinCopy(places: Places, mapping: Mapping, epoch: number): Promise<Copy | undefined> {
-  const { rows } = await places.target.query<CopyRow>(
-    'select * from switchback.copies where migration = $1 and epoch = $2 and mapping = any($3)',
-    [mapping.migration, epoch, [checksumOf(mapping), checksumOf(mapping, true)]],
-  )
-  return rows[0] === undefined ? undefined : copyOn(places, mapping, rows[0])
-}
-
-/** Takes up the copy of this epoch, or begins it. */
-export async function openCopy(places: Places, mapping: Mapping, epoch: number): Promise<Copy> {
-  const begun = await joinCopy(places, mapping, epoch)
-  if (begun !== undefined) return begun
-  await requireKeys(places.source, mapping)
-  return copyOn(places, mapping, await beginCopy(places, mapping, epoch))
-}
-
-/** Has the next one who opens the copy begin it anew. */
-export async function forgetCopy({ target }: Places, migration: string): Promise<void> {
-  await target.query('delete from switchback.copies where migration = $1', [migration])
-}
-
-async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<Copy> {
+/** @param withoutLocks whether rows of old are copied without locks */
+export async function copyOn(
+  places: Places,
+  mapping: Mapping,
+  copy: CopyRow,
+  withoutLocks: boolean,
+): Promise<Copy> {
   const { source, target } = places
   const { migration } = mapping
   const { ranges } = mapping.copy
@@ -104,6 +75,7 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
     id: row.id,
     side: sideAt(row.part),
     again: parts[row.part]?.since !== undefined,
+    withoutLocks,
     after: row.after_key ?? undefined,
     upTo: row.up_to_key,
   })
@@ -111,21 +83,30 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
   const ends = endsOf(source, sideAt, mapping.copy.chunk.max)
   let turn: Promise<unknown> = Promise.resolve()
 
+  /** What old's writers may have missed is known when all have copied: whoever leads opens the second look. */
+  const isSecondLook = (part: number): boolean => withoutLocks && parts[part]?.since !== undefined
+
   async function handOut(size: number, worker: string): Promise<OpenRange | 'later' | undefined> {
-    for (;;) {
+    for (let looked = false; ; ) {
       const part = parts[at.part]
-      if (part === undefined) return undefined
-      if (at.upper === undefined || (at.after !== undefined && keyText(at.after) === keyText(at.upper))) {
-        if (at.part + 1 >= parts.length) return undefined
-        await nextPart()
+      if (isEnded(at)) {
+        const next = at.part + 1
+        if (next < parts.length && !isSecondLook(next)) await moveTo(next, await upperAt(next))
+        else if (looked) return undefined
+        else {
+          // Another process may have gone on; or a crash of the target has taken back what was handed out last.
+          at = await positionNow()
+          looked = true
+        }
         continue
       }
       const { after, upper } = at
+      if (part === undefined || upper === undefined) return undefined
       // A range may be waiting for the very writer who moves a row out of it: only then is it known to be young.
       if (part.since !== undefined && (await isOpenBefore(at.part))) return 'later'
       if (part.blocks !== undefined) await requireSameBlocks(source, part.blocks)
       // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
-      const upTo = (await ends(at.part, part, { after, upTo: upper }, size)) ?? upper
+      const upTo = (await ends.endOf(at.part, part, { after, upTo: upper }, size)) ?? upper
       const { rows } = await target.query<CheckpointRow>(
         `with moved as (
            update switchback.copies set frontier = $3
@@ -150,13 +131,18 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
     return rowCount !== 0
   }
 
-  async function nextPart(): Promise<void> {
-    const next = at.part + 1
-    const part = parts[next]
-    const upper = part === undefined ? undefined : await upperOf(source, sideAt(next), part)
+  async function upperAt(place: number): Promise<Key | undefined> {
+    const part = parts[place]
+    if (part === undefined) return undefined
+    // The greatest key of all is had at once; that of what was written since would be looked for.
+    return upperOf(source, part.inKeyOrder ? mapping.old : sideAt(place), part)
+  }
+
+  /** Goes on with the next part, where all of the one before was handed out. */
+  async function moveTo(next: number, upper: Key | undefined): Promise<void> {
     await target.query(
       `update switchback.copies set part = $3, upper_key = $4, frontier = null
-       where migration = $1 and epoch = $2 and part = $3 - 1`,
+       where migration = $1 and epoch = $2 and part = $3 - 1 and frontier is not distinct from upper_key`,
       [migration, copy.epoch, next, upper ?? null],
     )
     at = await positionNow()
@@ -198,6 +184,18 @@ async function copyOn(places: Places, mapping: Mapping, copy: CopyRow): Promise<
     requireSamePlaces: async () => {
       for (const { blocks } of parts) if (blocks !== undefined) await requireSameBlocks(source, blocks)
     },
+    settle: async () => {
+      const ended = await settleCopy(target, migration, copy.epoch)
+      if (ended === undefined) return 'ranges'
+      if (ended + 1 >= parts.length) return 'nothing'
+      return isSecondLook(ended + 1) ? 'second look' : 'ranges'
+    },
+    lookAgain: async () => {
+      const next = (await positionNow()).part + 1
+      const part = parts[next]
+      if (part === undefined || !isSecondLook(next)) return
+      await moveTo(next, (await ends.young(next, part)) === 0 ? undefined : await upperAt(next))
+    },
   }
 }
 
@@ -214,54 +212,12 @@ interface Position {
   readonly upper: Key | undefined
 }
 
+/** Whether all of the part was handed out. */
+const isEnded = ({ after, upper }: Position): boolean =>
+  upper === undefined || (after !== undefined && keyText(after) === keyText(upper))
+
 const positionOf = ({ part, frontier, upper_key: upper }: CopyRow): Position => ({
   part,
   after: frontier ?? undefined,
   upper: upper ?? undefined,
 })
-
-async function beginCopy(places: Places, mapping: Mapping, epoch: number): Promise<CopyRow> {
-  const { source, target } = places
-  const { migration } = mapping
-  // Rows that come later are the dual write's: the copy ends however fast they come.
-  const parts = await planWalk(source, mapping)
-  const [first] = parts
-  const value =
-    mapping.copy.ranges === undefined ? undefined : await rangedValue(source, mapping, mapping.copy.ranges)
-  const upper = first === undefined ? undefined : await upperOf(source, sideOf(mapping, first, value), first)
-  const total = await countRows(source, mapping.old)
-  const plain = parts.length === 1 && first?.blocks === undefined && first?.values === undefined
-  return target.connection((connection) =>
-    inTransaction(connection, 'begin', async () => {
-      await connection.query('delete from switchback.checkpoints where migration = $1', [migration])
-      await connection.query('delete from switchback.failed_rows where migration = $1', [migration])
-      const { rows } = await connection.query<CopyRow>(
-        `insert into switchback.copies (migration, epoch, mapping, upper_key, total, parts)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict (migration) do update set epoch = excluded.epoch, mapping = excluded.mapping,
-           upper_key = excluded.upper_key, frontier = null, total = excluded.total, parts = excluded.parts,
-           part = 0, began_at = clock_timestamp(), ended_at = null,
-           pace = null, paced_at = null
-         returning *`,
-        [
-          ...[migration, epoch, checksumOf(mapping, isByBlocks(parts)), upper ?? null, total],
-          plain ? null : JSON.stringify(parts),
-        ],
-      )
-      return rows[0] as CopyRow
-    }),
-  )
-}
-
-/** Rows without a key have no counterpart; the mapping has to say so. */
-async function requireKeys(on: Sql, { old, copy }: Mapping): Promise<void> {
-  const { rows } = await on.query(
-    `select from ${old.table} where (${old.keys.map((key) => `${key} is null`).join(' or ')})
-     and ${within(old, {})} limit 1`,
-  )
-  if (rows.length === 0) return
-  throw new ExecutionError(
-    'work-impossible',
-    `rows of ${copy.from} have no key (${Object.values(copy.key).join(', ')} is null): leave them out with copy.where`,
-  )
-}

@@ -1,5 +1,5 @@
 import type { Mapping } from '../mapping/mapping.ts'
-import { sqlStateOf } from '../target/execution-error.ts'
+import { isDataError, sqlStateOf } from '../target/execution-error.ts'
 import type { Connection } from '../target/target.ts'
 import { type ChunkCopied, copyChunk, fillChunk, type OpenRange } from './copy-chunk.ts'
 
@@ -25,10 +25,13 @@ export function createChunkCopier() {
         return filled
       }
     } catch (error) {
+      // What a row was before a write that is under way may be at fault, and what it becomes may not.
+      if (!isDataError(error)) throw error
       // A unique violation; another constraint of new speaks again below.
-      if (sqlStateOf(error) !== '23505') throw error
-      penalty = Math.min(MOST_CAREFUL, penalty * 2 + 1)
-      careful = penalty
+      if (sqlStateOf(error) === '23505') {
+        penalty = Math.min(MOST_CAREFUL, penalty * 2 + 1)
+        careful = penalty
+      }
     }
     return copyChunk(on, mapping, range)
   }

@@ -9,8 +9,10 @@ export interface OpenRange extends Range {
   readonly id: number
   /** The rows of old that the bounds are about: all of them, or a part that is gone through by itself. */
   readonly side: Side
-  /** Its rows have been copied once, if they were not passed over: those alone count that were. */
+  /** Its rows have been copied once, if they were not passed over: those alone count that new lacks. */
   readonly again: boolean
+  /** Rows of old may be copied without locks: those that were written meanwhile are looked at again. */
+  readonly withoutLocks: boolean
 }
 
 export interface ChunkCopied {
@@ -74,10 +76,13 @@ const once =
     return rows[0]
   }
 
+const lockRows = ({ table }: Side): string => `for no key update of ${table.split('.').at(-1)}`
+
 /**
  * Copies one range of which new has no row yet: as `copyChunk`, but it inserts without looking for a row to
- * overwrite, which takes half of the time. Undefined also where new has rows in the range. Fails where a row
- * comes to be in new meanwhile: nothing is overwritten by mistake.
+ * overwrite, which takes half of the time, and without locks where a second look comes after. Undefined also
+ * where new has rows in the range. Fails where a row comes to be in new meanwhile: nothing is overwritten by
+ * mistake.
  */
 export async function fillChunk(
   on: Connection,
@@ -99,7 +104,7 @@ export async function fillChunk(
         select ${oldValues(mapping)} from ${range.side.table}
         where exists (select from claimed) and ${within(range.side, numbers)}
         order by ${orderBy(old)}
-        for no key update of ${old.table.split('.').at(-1)}
+        ${range.withoutLocks ? '' : lockRows(old)}
       ) source
       returning 1
     )
@@ -132,17 +137,22 @@ export async function copyChunk(
       select ${oldValues(mapping)} from ${range.side.table}
       where exists (select from claimed) and ${within(range.side, numbers)}
       order by ${orderBy(old)}
-      for no key update of ${old.table.split('.').at(-1)}
+      ${lockRows(old)}
     ), copied as (
       ${upsertInto(mapping, 'source')}
     )
     update switchback.checkpoints c
-    set done = true, ms = ${SINCE_BEGUN}, rows = (select count(*) from ${range.again ? 'copied' : 'source'}),
+    set done = true, ms = ${SINCE_BEGUN}, rows = (select count(*) from source${range.again ? ` where ${isMissing(mapping)}` : ''}),
       changed = (select count(*) from copied)
     from claimed where c.id = claimed.id
     returning c.rows, c.changed`
   return once(on, mapping, range)(text, [range.id, ...values])
 }
+
+/** Of a row of `source`: that new does not have it, as the statement found it. */
+const isMissing = (mapping: Mapping): string =>
+  `not exists (select from ${mapping.to.table} as switchback_new
+    where ${mapping.keyColumns.map((_, i) => `${newKey(mapping, i)} = source.k${i}`).join(' and ')})`
 
 /** The rows that are looked at, of either table. */
 type BothSides = Pick<Mapping, 'old' | 'new'>

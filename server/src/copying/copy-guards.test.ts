@@ -3,9 +3,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ExecutionWorld, executionWorld } from '../execution/execution-for-tests.ts'
 import { describeMapping, type Mapping } from '../mapping/mapping.ts'
 import { createTarget, type Target } from '../target/target.ts'
-import { openCopy } from './checkpoints.ts'
 import { copyChunk, fillChunk, type OpenRange } from './copy-chunk.ts'
 import { giveUpRow } from './failed-rows.ts'
+import { openCopy } from './open-copy.ts'
 import { splitRange } from './split-range.ts'
 
 const EPOCH = 3

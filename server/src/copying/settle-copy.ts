@@ -18,19 +18,21 @@ export const waitForDisk = (on: Sql): Promise<unknown> =>
 
 /**
  * Writes down when the last range was done, and waits until that is on disk: everything that was committed before
- * it is on disk by then too. Only after that may anybody rely on the copy. False where ranges are not done:
- * the target has crashed since, and they are to be copied again.
+ * it is on disk by then too. Only after that may anybody rely on the copy. The number of the part that has ended;
+ * undefined where ranges of it are not done, or not even handed out: the target has crashed since.
  */
-export const settleCopy = (target: Target, migration: string, epoch: number): Promise<boolean> =>
+export const settleCopy = (target: Target, migration: string, epoch: number): Promise<number | undefined> =>
   target.connection((connection) =>
     inTransaction(connection, 'begin', async () => {
       await waitForDisk(connection)
-      const { rows } = await connection.query<{ done: boolean }>(
+      const { rows } = await connection.query<{ part: number; ended: boolean }>(
         `update switchback.copies set ended_at = clock_timestamp() where migration = $1 and epoch = $2
-         returning not exists (select from switchback.checkpoints where migration = $1 and not done) as done`,
+         returning part, frontier is not distinct from upper_key
+           and not exists (select from switchback.checkpoints where migration = $1 and not done) as ended`,
         [migration, epoch],
       )
-      if (rows[0] === undefined) throw new WorkStopped('another copy has begun')
-      return rows[0].done
+      const [row] = rows
+      if (row === undefined) throw new WorkStopped('another copy has begun')
+      return row.ended ? row.part : undefined
     }),
   )

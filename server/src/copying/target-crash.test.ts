@@ -19,6 +19,7 @@ const settings = {
   wal_buffers: '16MB',
   wal_writer_delay: '10s',
   wal_writer_flush_after: '1GB',
+  max_prepared_transactions: '2',
 }
 const ROWS = 4_000
 const definition = definitionSchema.parse({
@@ -107,4 +108,28 @@ test('what a crash of the target takes back of a backfill is copied again', { ti
   expect(detail).toMatchObject({ rows: ROWS, failedRows: 0 })
   expect(detail.retries).toBeGreaterThan(0)
   expect(await copied()).toEqual([{ same: ROWS, done: ROWS }])
+})
+
+test('what a prepared transaction has changed is copied when it is committed, also after a crash of the target', {
+  timeout: 60_000,
+}, async () => {
+  await query(`begin; update old_t set v = 'late' where id = 5; update new_t set v = 'late' where id = 5;
+      prepare transaction 'late'`)
+  let named = 0
+  const running = execution.run(
+    'backfill',
+    orderOf(definition, {
+      report: ({ throttledBy }) => {
+        if (throttledBy?.includes('prepared transaction')) named += 1
+      },
+    }),
+  )
+  await waitFor(() => named > 0, { what: 'the prepared transaction to be named' })
+  expect(await query(`select v from new_t where id = 5`)).toEqual([{ v: 'v5' }])
+  await crash()
+  const before = named
+  await waitFor(() => named > before, { what: 'it to be named again' })
+  await query(`commit prepared 'late'`)
+  expect((await running).detail).toMatchObject({ failedRows: 0, swept: 0 })
+  expect(await query(`select v from new_t where id = 5`)).toEqual([{ v: 'late' }])
 })

@@ -71,13 +71,15 @@ export function commandRoutes({
       name: 'advance',
       summary: 'Takes the next step, if the gate is open',
       description:
-        'Answers 409 with the blockers where the gate is closed. `force` names codes of blockers to pass over; only such as can lose no data can be, it needs the role admin and a reason.',
+        'Answers 409 with the blockers where the gate is closed. With `epoch` the step is taken at that epoch alone, so that asking twice takes one step. `force` names codes of blockers to pass over; only such as can lose no data can be, it needs the role admin and a reason.',
       body: z.strictObject({
+        epoch: z.int().min(0).optional(),
         force: z.array(z.string().min(1).max(100)).min(1).max(20).optional(),
         reason: reason.optional(),
       }),
-      command: ({ force, reason: why }) => ({
+      command: ({ epoch, force, reason: why }) => ({
         type: 'advance',
+        ...(epoch === undefined ? {} : { epoch }),
         ...(force === undefined ? {} : { force }),
         ...(why === undefined ? {} : { reason: why }),
       }),

@@ -73,6 +73,7 @@ const KINDS = {
   'instance-taken': refused('Another process has the instance id'),
   'impossible-position': refused('The position cannot be'),
   'epoch-known': refused('The store knows of this epoch'),
+  'moved-on': refused('The migration has moved on'),
   'target-not-compared': refused('The store has not been compared with the target'),
   'store-was-behind': refused('The store was behind its target'),
 } as const satisfies Readonly<Record<RefusalCode, ProblemKind>> & Readonly<Record<string, ProblemKind>>

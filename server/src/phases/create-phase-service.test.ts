@@ -71,7 +71,7 @@ function storeWithLapse(): { store: PhaseStore; saved: () => MigrationState } {
   }
 }
 
-it('never takes a step without having passed the fence, also where the gate opens between two looks', async () => {
+function phasesWithLapse() {
   const { store, saved } = storeWithLapse()
   const passed: number[] = []
   const phases = createPhaseService({
@@ -89,9 +89,33 @@ it('never takes a step without having passed the fence, also where the gate open
     },
     announce: () => {},
   })
+  return { phases, saved, passed }
+}
+
+it('never takes a step without having passed the fence, also where the gate opens between two looks', async () => {
+  const { phases, saved, passed } = phasesWithLapse()
   // Closed at the first look: the instance is live and has not drained. Open in the transaction: it has lapsed,
   // and only the fence keeps its writes out.
   expect(await phases.command('m', { type: 'advance' }, { name: 'ann' })).toMatchObject({ ok: true })
   expect(saved()).toMatchObject({ phase: 'backfill', epoch: 4, minimum: 3 })
   expect(passed).toEqual([3])
+})
+
+it('takes one step for one that is asked for twice at the same epoch', async () => {
+  const { phases } = phasesWithLapse()
+  const ann = { name: 'ann' }
+  const asked = { type: 'advance', epoch: 3 } as const
+  expect(await phases.command('m', asked, ann)).toMatchObject({ ok: true })
+  expect(await phases.command('m', asked, ann)).toMatchObject({
+    ok: false,
+    refusal: {
+      code: 'moved-on',
+      message: 'm stands at backfill, epoch 4; the step was to be taken at epoch 3.',
+    },
+  })
+  // At the present one it is the gate that decides.
+  expect(await phases.command('m', { ...asked, epoch: 4 }, ann)).toMatchObject({
+    ok: false,
+    refusal: { code: 'gate-closed' },
+  })
 })

@@ -286,6 +286,9 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     for (;;) {
       const before = await store.find(id)
       if (before === undefined) return unknown(id)
+      // What was looked at here is what is committed upon, or it is looked at again.
+      const passed = asked.type === 'advance' ? movedOn(before, asked.epoch) : undefined
+      if (passed !== undefined) return { ok: false, refusal: passed }
       const result = await attempt(before, asked, actor)
       if (result === 'moved') continue
       if (result === 'uncompared') {
@@ -347,6 +350,18 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     command,
     compare,
     register,
+  }
+}
+
+function movedOn(
+  { definition: { id }, state }: StoredMigration,
+  epoch: number | undefined,
+): Refusal | undefined {
+  if (epoch === undefined || epoch === state.epoch) return undefined
+  return {
+    code: 'moved-on',
+    message: `${id} stands at ${state.phase}, epoch ${state.epoch}; the step was to be taken at epoch ${epoch}.`,
+    action: 'Look at what has come since, and ask again with the present epoch where it is still wanted.',
   }
 }
 

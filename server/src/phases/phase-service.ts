@@ -41,6 +41,8 @@ export interface Actor {
 export type Command =
   | {
       readonly type: 'advance'
+      /** At which it is to be taken alone: what was asked twice must not be two steps. */
+      readonly epoch?: number
       readonly force?: readonly string[]
       readonly reason?: string
     }

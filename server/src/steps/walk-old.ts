@@ -34,7 +34,7 @@ export function walkOld(target: Target, mapping: Mapping) {
     const upper = bounded ? await upperOf(on, side, slice) : undefined
     const ends = known.get(slice) ?? endsOf(target, () => side, CHUNK)
     known.set(slice, ends)
-    const upTo = await ends(0, slice, { after, upTo: upper }, CHUNK)
+    const upTo = await ends.endOf(0, slice, { after, upTo: upper }, CHUNK)
     const last = upTo === undefined || (upper !== undefined && keyText(upTo) === keyText(upper))
     return { side, range: { after, upTo: last ? undefined : upTo } }
   }

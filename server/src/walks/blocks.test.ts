@@ -1,7 +1,7 @@
 import { waitFor } from '@switchback/test/support'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openCopy } from '../copying/checkpoints.ts'
+import { openCopy } from '../copying/open-copy.ts'
 import { openTarget } from '../execution/execution.ts'
 import { orderOf } from '../execution/execution-for-tests.ts'
 import { heldAfter, type ThingsWorld, thingsWorld } from '../execution/things-for-tests.ts'
@@ -85,6 +85,8 @@ test('a row that is written anew behind what has been copied is copied all the s
 
 test('a row that moves while its chunk waits for it is copied all the same', async () => {
   await fill(100)
+  // Rows of old are locked where a row of new could be in the way of another.
+  await world.pool.query('create unique index on new_t (v)')
   await world.pool.query('delete from old_t where id <= 8')
   await world.pool.query('vacuum old_t')
   const writer = await world.client()

@@ -1,19 +1,13 @@
 import type { Key } from '../mapping/keyset.ts'
 import type { Mapping } from '../mapping/mapping.ts'
-import { ExecutionError } from '../target/execution-error.ts'
 import type { Sql } from '../target/target.ts'
+import { CopyOutdated } from './copy-outdated.ts'
 import type { Blocks, Part } from './walk.ts'
 
 /** Thrown where the rows of a table have got other places since the copy began: it begins anew. */
-export class TableRewritten extends ExecutionError {
+export class TableRewritten extends CopyOutdated {
   constructor(table: string) {
-    super(
-      'work-stopped',
-      `${table} was written anew (VACUUM FULL, CLUSTER, ALTER TABLE) while it was copied`,
-      {
-        retryable: true,
-      },
-    )
+    super(`${table} was written anew (VACUUM FULL, CLUSTER, ALTER TABLE) while it was copied`)
   }
 }
 

@@ -16,6 +16,9 @@ interface Sum extends Record<string, unknown> {
   readonly open: number
 }
 
+/** All of old by its keys; what is gone through once more afterwards is no range either. */
+const isWhole = ({ blocks, values }: Part): boolean => blocks === undefined && values === undefined
+
 /** The ranges of a copy, in the order in which they are done; none where it goes through all of old at once. */
 export async function listRanges(on: Sql, migration: string): Promise<readonly CopiedRange[]> {
   if (!(await isThere(on, 'switchback.copies'))) return []
@@ -25,7 +28,7 @@ export async function listRanges(on: Sql, migration: string): Promise<readonly C
     [migration],
   )
   const [copy] = copies.rows
-  if (copy === undefined || copy.parts === null) return []
+  if (copy === undefined || copy.parts === null || copy.parts.every(isWhole)) return []
   const { rows } = await on.query<Sum>(
     `select part, sum(rows)::float8 as rows, count(*) filter (where not done) as open
      from switchback.checkpoints where migration = $1 group by part`,

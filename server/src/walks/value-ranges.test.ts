@@ -21,13 +21,13 @@ beforeEach(async () => {
 })
 afterEach(() => world.drop())
 
-/** Names of the ranges in the order in which rows were copied. */
+/** Names of the ranges in the order in which rows were copied; whether any were written meanwhile is by chance. */
 const order = async (): Promise<readonly (string | undefined)[]> => {
   const names = (await world.execution.listRanges('things')).map(({ name }) => name)
   const rows = await world.rows<{ part: number }>(
     'select part from (select part, min(id) as first from switchback.checkpoints group by part) p order by first',
   )
-  return rows.map(({ part }) => names[part])
+  return rows.map(({ part }) => names[part]).filter((name) => name !== 'written meanwhile')
 }
 
 test.each([
@@ -39,7 +39,7 @@ test.each([
   const told: unknown[] = []
   const { detail } = await world.run('backfill', copy, { report: ({ ranges }) => told.push(ranges?.all) })
   expect(detail).toMatchObject({ rows: 1503, failedRows: 0 })
-  expect(await order()).toEqual([...months, 'without at', 'written meanwhile'])
+  expect(await order()).toEqual([...months, 'without at'])
   const ranges = await world.execution.listRanges('things')
   expect(ranges.map(({ state }) => state)).toEqual(Array.from({ length: 6 }, () => 'done'))
   expect(ranges.reduce((sum, { rows }) => sum + rows, 0)).toBe(1503)

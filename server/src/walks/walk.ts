@@ -27,8 +27,12 @@ export interface Part {
   readonly rows: number
   readonly blocks?: Blocks
   readonly values?: ValueBounds
-  /** Instead: rows of all of old that were written since this transaction, by the hash of their keys. */
+  /** Instead: rows of all of old that were written since this transaction, by the hash of their keys… */
   readonly since?: string
+  /** …or in the order of their keys. */
+  readonly inKeyOrder?: true
+  /** The server that has counted the transactions. */
+  readonly system?: string
   /** Whether the rows of a range of values come in the order of the value, or of the key alone. */
   readonly sorted?: 'by-value' | 'by-key'
 }
@@ -61,8 +65,11 @@ export function sideWithin(
   return { ...cut, keys: [`(${value.expression})`, ...side.keys], types: [value.type, ...side.types] }
 }
 
-/** The last part, where others are bounded by what a write may change. */
-export const meanwhile = (since: string): Part => ({ name: 'written meanwhile', rows: 0, since })
+/** The last part, where others are bounded by what a write may change, or copied without locks. */
+export const meanwhile = (since: string, more: Pick<Part, 'inKeyOrder' | 'system'> = {}): Part => ({
+  ...{ name: 'written meanwhile', rows: 0, since },
+  ...more,
+})
 
 /** Whether a write may change what ranges go by. */
 export const isSteady = ({ copy }: Mapping): boolean =>
@@ -82,6 +89,9 @@ export function sideOf(mapping: Mapping, part: Part, value: ValueOf | undefined)
       ...(old.where === undefined ? {} : { where: old.where }),
     }
   }
-  if (part.since !== undefined) return byHash(writtenSince(old, part.since))
+  if (part.since !== undefined) {
+    const young = writtenSince(old, part.since)
+    return part.inKeyOrder ? young : byHash(young)
+  }
   return part.values === undefined || value === undefined ? old : sideWithin(old, value, part)
 }

@@ -1,5 +1,6 @@
 import type { Key, Side } from '../mapping/keyset.ts'
 import type { Sql } from '../target/target.ts'
+import { CopyOutdated } from './copy-outdated.ts'
 
 /*
  * Places and values are no keys: a row that is written anew may move behind what has been gone through, and so
@@ -15,9 +16,38 @@ export async function horizonNow(on: Sql): Promise<string> {
   return rows[0]?.horizon ?? '0'
 }
 
+/** Which server counts the transactions: a database that is restored into another one has other numbers there. */
+export async function systemNow(on: Sql): Promise<string | undefined> {
+  const allowed = await on.query<{ allowed: boolean }>(
+    `select has_function_privilege('pg_control_system()', 'execute') as allowed`,
+  )
+  if (allowed.rows[0]?.allowed !== true) return undefined
+  const { rows } = await on.query<{ system: string }>(
+    'select system_identifier::text as system from pg_control_system()',
+  )
+  return rows[0]?.system
+}
+
+/** So many transactions later a version that is older than the horizon may look younger, or the other way round. */
+const MOST_XIDS = 2n ** 31n
+
+/** @throws CopyOutdated where versions of rows cannot be told by this horizon any more */
+export async function requireSameXids(
+  on: Sql,
+  { since, system }: { readonly since: string; readonly system?: string },
+): Promise<void> {
+  const now = BigInt(await horizonNow(on))
+  const horizon = BigInt(since)
+  const elsewhere = system !== undefined && system !== ((await systemNow(on)) ?? system)
+  if (elsewhere || now < horizon)
+    throw new CopyOutdated('the database was restored from a dump while it was copied')
+  if (now - horizon >= MOST_XIDS)
+    throw new CopyOutdated('more than two billion transactions have come since the copy began')
+}
+
 /** Rows whose version is of `horizon` or later. Frozen ones of long ago may be among them; that costs time alone. */
 export function writtenSince(side: Side, horizon: string): Side {
-  const young = `age(xmin) <= age('${BigInt(horizon)}'::xid8::xid)`
+  const young = `age(xmin) <= (select age('${BigInt(horizon)}'::xid8::xid))`
   return { ...side, where: side.where === undefined ? young : `(${side.where}) and ${young}` }
 }
 

@@ -110,10 +110,13 @@ export class Database {
     return oldest
   }
 
-  /** Whether another session holds a snapshot from before transaction `xid` began (`backend_xmin` < xid). */
+  /** Whether another session holds a snapshot from before transaction `xid` began, or began writing before it. */
   olderSnapshots(than: number, but: SessionState): boolean {
     for (const session of this.#sessions) {
       if (session !== but && session.snapshot !== undefined && session.snapshot.xmin < than) return true
+    }
+    for (const { backend, xid } of this.#active) {
+      if (backend !== but && xid !== undefined && xid < than) return true
     }
     return false
   }

@@ -50,7 +50,8 @@ export class Statement {
     return relation.visible(key, this.tx, this.#snapshot)?.value as Value | undefined
   }
 
-  scan<Value>(of: Table<Value>, range: KeyRange = {}): (readonly [key: string, value: Value])[] {
+  /** @param since only rows whose version is of this transaction or a later one (`xmin`) */
+  scan<Value>(of: Table<Value>, range: KeyRange = {}, since = 0): (readonly [key: string, value: Value])[] {
     const relation = this.db.relation(of)
     const serializable = this.tx.isolation === 'serializable'
     if (serializable) this.db.serializability.read(this.tx, relation.name, range)
@@ -59,7 +60,7 @@ export class Statement {
       if (!inRange(range, key)) continue
       if (serializable) this.#observe(relation, key)
       for (const version of relation.allVisible(key, this.tx, this.#snapshot)) {
-        rows.push([key, version.value as Value])
+        if ((version.by.tx.xid ?? 0) >= since) rows.push([key, version.value as Value])
       }
     }
     return rows

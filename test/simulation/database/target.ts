@@ -88,6 +88,8 @@ export interface CopyOptions {
   readonly lockSource: boolean
   /** Rows that are there already are made equal; without it they are left as they are. */
   readonly overwrite: boolean
+  /** Only rows that this transaction or a later one has written. */
+  readonly since?: number
 }
 
 export interface Copied {
@@ -130,7 +132,7 @@ export const copyChunk =
   async (on) => {
     let rows = 0
     let changed = 0
-    for (const [key, seen] of on.scan(from, range)) {
+    for (const [key, seen] of on.scan(from, range, options.since)) {
       await on.pause()
       const value = options.lockSource ? await on.lockRow(from, key) : seen
       if (value === undefined) continue

@@ -242,7 +242,7 @@ export class Checker {
     }
   }
 
-  /** What a delete has left in the path that leads: a snapshot may have kept it from seeing a row. */
+  /** What was left in the path that leads: there may have been no row, or a snapshot kept one from being seen. */
   #left(key: string): Value {
     const complete = this.#state?.complete
     const queued = this.#db.committed(REPAIRS).get(repairKey(MIGRATION, key))?.path === 'old'

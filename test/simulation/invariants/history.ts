@@ -23,10 +23,10 @@ export class History {
     return this.#keys.get(key)?.at(-1)?.value
   }
 
-  /** False where a delete found nothing to change. */
+  /** False where a delete or a plain update found nothing to change. */
   committed({ key, kind }: WriteOp, value: Value): boolean {
     const entries = this.#entries(key)
-    if (entries.at(-1)?.value === value && kind === 'remove') return false
+    if (entries.at(-1)?.value === value && kind !== 'put') return false
     entries.push({ value, acked: false })
     return true
   }
@@ -41,6 +41,7 @@ export class History {
       return
     }
     const entry = entries.find(({ value }) => value === op.value)
+    if (entry === undefined && op.kind === 'change') return
     if (entry === undefined)
       throw new Violation('I2', `${op.key} = ${op.value} is acknowledged and not there`)
     entry.acked = true

@@ -1,10 +1,10 @@
 export type Value = string | undefined
 
-/** One routed write of the application. Its value is given once only. */
+/** One routed write of the application. Its value is given once only; `change` does nothing where there is no row. */
 export interface WriteOp {
   readonly app: string
   readonly key: string
-  readonly kind: 'put' | 'remove'
+  readonly kind: 'put' | 'change' | 'remove'
   readonly value: Value
 }
 

@@ -37,6 +37,8 @@ export interface ApplicationOptions {
   readonly failing: number
   /** Share of the operations that are put into one transaction with others. */
   readonly transactions: number
+  /** Share of the writes that are plain updates, which do nothing where there is no row. */
+  readonly changes: number
   readonly pauseMs: readonly [number, number]
 }
 
@@ -210,7 +212,7 @@ export class Application implements Speaker {
     const { random, checker, transactions, process } = this.#options
     const drawn = random.next()
     if (drawn < 0.35) return this.#read(migration, key)
-    const op = this.#op(key, drawn < 0.6 ? 'remove' : 'put')
+    const op = this.#op(key, drawn < 0.6 ? 'remove' : this.#kindOfWrite())
     try {
       // In `planned` nothing tells which epoch an empty transaction will turn out to be of.
       if (drawn >= 1 - transactions && checker.fenced(this.applied)) {
@@ -242,10 +244,10 @@ export class Application implements Speaker {
   async #transact(client: Switchback, migration: Routed, key: string): Promise<void> {
     const { random, checker, keys } = this.#options
     if (this.#port === undefined) return
-    const ops = [this.#op(key, random.chance(0.4) ? 'remove' : 'put')]
+    const ops = [this.#op(key, random.chance(0.4) ? 'remove' : this.#kindOfWrite())]
     const second = random.pick(keys)
     // In the order of the keys, as whoever locks several has to.
-    if (second > key) ops.push(this.#op(second, 'put'))
+    if (second > key) ops.push(this.#op(second, this.#kindOfWrite()))
     await client.transaction(this.#port, async (open) => {
       // A statement of one's own, which fixes what the transaction sees long before it is let in.
       await open.db.look()
@@ -264,8 +266,13 @@ export class Application implements Speaker {
     return process.delay(random.chance(0.2) ? random.between(40, 400) : random.between(0, 15))
   }
 
+  #kindOfWrite(): 'put' | 'change' {
+    const { random, changes } = this.#options
+    return changes > 0 && random.chance(changes) ? 'change' : 'put'
+  }
+
   #op(key: string, kind: WriteOp['kind']): WriteOp {
-    return { app: this.name, key, kind, value: kind === 'put' ? `v${++lastValue}` : undefined }
+    return { app: this.name, key, kind, value: kind === 'remove' ? undefined : `v${++lastValue}` }
   }
 }
 

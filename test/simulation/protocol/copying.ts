@@ -16,7 +16,7 @@ import type { Isolation } from '../database/transaction.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Random } from '../world/random.ts'
 import type { Mutant } from './mutants.ts'
-import { CHECKPOINTS, MIGRATION, REPAIR_ROWS, TABLES } from './tables.ts'
+import { CHECKPOINTS, COPIES, MIGRATION, REPAIR_ROWS, TABLES } from './tables.ts'
 
 export interface CopyTools {
   /** Lends a connection of its own for the time of `work`. */
@@ -82,24 +82,42 @@ interface CopyHow {
   readonly overwrite: boolean
 }
 
+/** Names of the checkpoints of the first look and of the second. */
+const checkpointsOf = ({ epoch }: WorkOrder, look: 'first' | 'second'): readonly string[] =>
+  RANGES.map((_, at) => `${epoch} ${look} ${at}`)
+
+/** What is older than this has ended before the copy began, whoever goes on with it. */
+const horizonOf = (tools: CopyTools, { epoch, signal }: WorkOrder): Promise<number> =>
+  persistently(tools, signal, async (session) => {
+    const known = await session.get(COPIES, `${epoch}`)
+    if (known !== undefined) return known
+    const horizon = await session.statement(
+      () => 'horizon',
+      (on) => on.db.takeSnapshot().xmin,
+    )
+    await session.upsert(COPIES, `${epoch}`, horizon)
+    return horizon
+  })
+
 /** Every range that is not done, each in one statement that does not wait for the disk. */
-async function copyRanges(tools: CopyTools, order: WorkOrder, how: CopyHow): Promise<void> {
+async function copyRanges(tools: CopyTools, order: WorkOrder, how: CopyHow, since?: number): Promise<void> {
   // Where the fast way has been in vain, the next range is not tried in it.
   let careful = false
+  const checkpoints = checkpointsOf(order, since === undefined ? 'first' : 'second')
   for (const [at, range] of RANGES.entries()) {
     await whileHeldBack(tools, order)
-    const checkpoint = `${order.epoch} ${at}`
+    const checkpoint = checkpoints[at] ?? ''
     await persistently(tools, order.signal, async (session) => {
       if ((await session.get(CHECKPOINTS, checkpoint)) === true) return
       const places = `(${range.from ?? ''}, ${range.to ?? ''}]`
       if (careful) careful = false
-      else {
+      else if (since === undefined) {
         const filled = await session
           .statement(
             () => `fill ${places}`,
             async (on) => {
               on.tx.waitsForDisk = false
-              const found = await fillChunk(TABLES.old, TABLES.new, range, how)(on)
+              const found = await fillChunk(TABLES.old, TABLES.new, range, { lockSource: false })(on)
               if (found !== undefined) await on.upsert(CHECKPOINTS, checkpoint, true)
               return found !== undefined
             },
@@ -112,39 +130,62 @@ async function copyRanges(tools: CopyTools, order: WorkOrder, how: CopyHow): Pro
         if (filled) return
       }
       await session.statement(
-        () => `copy ${places}`,
+        () => `copy ${places}${since === undefined ? '' : ` since ${since}`}`,
         async (on) => {
           on.tx.waitsForDisk = false
           await on.upsert(CHECKPOINTS, checkpoint, true)
-          await copyChunk(TABLES.old, TABLES.new, range, how)(on)
+          await copyChunk(TABLES.old, TABLES.new, range, {
+            ...how,
+            ...(since === undefined ? {} : { since }),
+          })(on)
         },
       )
     })
   }
 }
 
-/** Waits until the copy is on disk. False where a crash of the target has taken ranges back. */
-const settleCopy = (tools: CopyTools, { epoch, signal }: WorkOrder): Promise<boolean> =>
-  persistently(tools, signal, (session) =>
+/** Waits until a look is on disk. False where a crash of the target has taken ranges back. */
+const settleCopy = (tools: CopyTools, order: WorkOrder, look: 'first' | 'second'): Promise<boolean> =>
+  persistently(tools, order.signal, (session) =>
     session.statement(
       () => 'settle the copy',
       async (on) => {
-        await on.upsert(CHECKPOINTS, `${epoch} ended`, true)
-        return RANGES.every((_, at) => on.get(CHECKPOINTS, `${epoch} ${at}`) === true)
+        await on.upsert(CHECKPOINTS, `${order.epoch} ended`, true)
+        return checkpointsOf(order, look).every((checkpoint) => on.get(CHECKPOINTS, checkpoint) === true)
       },
     ),
   )
 
-/** Copies history from old to new, then removes from new what old no longer has. */
+const WITHOUT_WAITING = new Set<Mutant | undefined>([
+  'second-look-without-waiting',
+  'sweep-before-old-snapshots',
+])
+
+/** Once the first look is on disk and nobody is left who may have missed one of its rows; whoever goes on knows. */
+const openSecondLook = (tools: CopyTools, { epoch, signal }: WorkOrder): Promise<void> =>
+  persistently(tools, signal, async (session) => {
+    const opened = `${epoch} opened`
+    if ((await session.get(CHECKPOINTS, opened)) === true) return
+    if (!WITHOUT_WAITING.has(tools.mutant)) await waitForOlderSnapshots(tools, signal)
+    await session.upsert(CHECKPOINTS, opened, true)
+  })
+
+/** Copies history from old to new, looks again at what was written meanwhile, removes what old no longer has. */
 export async function backfill(tools: CopyTools, order: WorkOrder): Promise<void> {
   const { mutant } = tools
   const { signal } = order
   const how = {
-    lockSource: mutant !== 'backfill-without-row-lock',
+    lockSource: mutant !== 'second-look-without-row-lock',
     overwrite: mutant !== 'backfill-does-not-overwrite',
   }
+  const horizon = await horizonOf(tools, order)
   do await copyRanges(tools, order, how)
-  while (!(await settleCopy(tools, order)))
+  while (!(await settleCopy(tools, order, 'first')))
+  if (mutant !== 'no-second-look') {
+    await openSecondLook(tools, order)
+    do await copyRanges(tools, order, how, horizon)
+    while (!(await settleCopy(tools, order, 'second')))
+  }
   if (mutant === 'no-sweep') return
   if (mutant !== 'sweep-before-old-snapshots') await waitForOlderSnapshots(tools, signal)
   const isolation = mutant === 'sweep-read-committed' ? 'read committed' : 'repeatable read'

@@ -11,12 +11,17 @@ export const MUTANTS = {
     'passing the fence first waits for older transactions, then raises the minimum',
   'fence-enough-before-retired':
     'the gate lets the fence stand for a lapsed instance, though that may still read',
-  'backfill-without-row-lock': 'the backfill copies rows as its snapshot saw them',
+  'no-second-look': 'nobody looks again at what was written while ranges were filled without locks',
+  'second-look-without-waiting':
+    'the second look does not wait for transactions that may have missed a row of the first',
+  'second-look-without-row-lock':
+    'where rows of old are to be locked, they are copied as the snapshot saw them',
   'backfill-does-not-overwrite': 'the backfill leaves rows of new that are there already as they are',
   'no-key-lock': 'dual operations take no lock of their key',
   'no-sweep': 'nothing removes rows of new that old does not have',
   'sweep-read-committed': 'the sweep runs at READ COMMITTED',
-  'sweep-before-old-snapshots': 'the sweep does not wait for transactions with older snapshots',
+  'sweep-before-old-snapshots':
+    'neither the second look nor the sweep waits for transactions with older snapshots',
   'mismatch-without-recheck':
     'verification repairs what one comparison found, without another look under the lock',
   'revert-waits-for-acks': 'a revert waits until every instance has drained',

@@ -145,6 +145,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
       keepsId: scenario.keepsIds,
       failing: scenario.failing,
       transactions: scenario.transactions,
+      changes: scenario.changes,
       pauseMs: scenario.pauseMs,
     })
   })

@@ -17,6 +17,9 @@ export const FENCES = table<FenceRow>('switchback.fences')
 /** `switchback.checkpoints`: ranges of a backfill that are done. */
 export const CHECKPOINTS = table<boolean>('switchback.checkpoints')
 
+/** `switchback.copies`: the horizon of a copy, by its epoch. */
+export const COPIES = table<number>('switchback.copies')
+
 /** `switchback.repairs` with the columns that its worker uses. */
 export interface RepairRow extends Repair {
   readonly copied?: boolean

@@ -86,6 +86,7 @@ export function createSimPort(options: PortOptions): TransactionPort<AppTx> {
           checker.writes(on.tx, op)
           if (options.fails(path, op)) throw new DbError('23514', `planted: ${path} refuses ${op.key}`)
           if (op.kind === 'remove') await on.remove(TABLES[path], op.key)
+          else if (op.kind === 'change') await on.update(TABLES[path], op.key, () => op.value as string)
           else await on.upsert(TABLES[path], op.key, op.value as string)
         },
       ),
