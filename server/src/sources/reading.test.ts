@@ -126,3 +126,25 @@ test('a subscription that could not be confirmed is asked for again, and confirm
   expect((await send()).status).toBe(202)
   expect(world.asked.filter((each) => each === confirm)).toHaveLength(2)
 })
+
+test('no more deliveries are on their way into the store at once than it can bear, by whatever way they come', async () => {
+  const at = world.api.now()
+  const receive = (n: number) =>
+    world.api.inbox.receive(
+      [
+        {
+          ...{ source: 'test', dedupKey: `at-once-${n}`, status: 'firing', name: 'x', labels: {} },
+          ...{ startedAt: at, receivedAt: at },
+        },
+      ],
+      { id: 'tok_1' },
+    )
+  let underWay: Promise<unknown>[] = []
+  await world.store.db.tx(async (tx) => {
+    await tx.query('lock table alerts in exclusive mode')
+    underWay = Array.from({ length: 200 }, (_, n) => receive(n))
+    await expect(receive(200)).rejects.toMatchObject({ code: 'overloaded' })
+  })
+  expect(await Promise.all(underWay)).toHaveLength(200)
+  expect(await receive(200)).toMatchObject([{ duplicate: false }])
+})
