@@ -77,6 +77,20 @@ test('a row of old that the snapshot of whoever writes new does not show is not 
   expect(await world.rows('select from switchback.repairs')).toEqual([])
 })
 
+test('who writes anew what somebody has removed behind its snapshot is refused, and tries again', async () => {
+  await carry()
+  await query(`insert into users (id, bio) values (1, 'one')`)
+  const writer = await world.client()
+  await writer.query('begin isolation level repeatable read; select from users')
+  await query('delete from users where id = 1')
+  // Its snapshot shows both rows of this key: the one that is gone, and its own.
+  await expect(writer.query(`insert into users (id, bio) values (1, 'mine')`)).rejects.toMatchObject({
+    code: '40001',
+  })
+  await writer.query('rollback')
+  expect(await world.rows('select from switchback.repairs')).toEqual([])
+})
+
 test('what the expressions name is found whatever the search path of the writer', async () => {
   await query(`create function shout(text) returns text immutable language sql as $$ select upper($1) $$;
     create schema elsewhere; create function elsewhere.shout(text) returns text language sql as $$ select 'wrong' $$`)
