@@ -23,6 +23,30 @@ describe('windows', () => {
     windows.add(measurement({ count: 5 }), NOW - 10 * MINUTE)
     const query = { path: 'new', sinceEpoch: 0, notBefore: 0, window: MINUTE, now: NOW } as const
     expect([0, 1].map((ago) => windows.sum({ ...query, ago }).count)).toEqual([3, 4])
+    // Too late to count, and so not kept either.
+    expect(windows.sum({ ...query, ago: 10 }).count).toBe(0)
+  })
+
+  it('tell of what was measured since an epoch, and since a moment, alone', () => {
+    const windows = createWindows(new Map([[MINUTE, 1]]))
+    windows.add(measurement({ count: 3, epoch: 1 }), NOW)
+    windows.add(measurement({ count: 4, epoch: 2 }), NOW)
+    windows.add(measurement({ count: 5, epoch: 2 }), NOW - MINUTE / 2)
+    const query = { path: 'new', sinceEpoch: 0, notBefore: 0, window: MINUTE, now: NOW } as const
+    expect(windows.sum(query).count).toBe(12)
+    expect(windows.sum({ ...query, sinceEpoch: 2 }).count).toBe(9)
+    expect(windows.sum({ ...query, notBefore: NOW - MINUTE / 4 }).count).toBe(7)
+  })
+
+  it('keep no more kinds of counts, and no more classes of errors, than there is room for', () => {
+    const windows = createWindows(new Map([[MINUTE, 1]]))
+    for (let epoch = 1; epoch <= 100; epoch++) windows.add(measurement({ count: 1, epoch }), NOW)
+    const query = { path: 'new', sinceEpoch: 0, notBefore: 0, window: MINUTE, now: NOW } as const
+    expect(windows.sum(query).count).toBe(64)
+    const errors = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`E${n}`, 1]))
+    windows.add({ ...measurement({ count: 100, epoch: 1 }), errors }, NOW)
+    const { errors: told, failed } = windows.sum(query)
+    expect([told.size, told.get('other'), failed]).toEqual([33, 68, 100])
   })
 })
 

@@ -1,7 +1,7 @@
 import type { TestStore } from '@switchback/test/support'
 import { testStore } from '@switchback/test/support'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { recordChange } from '../changes/record-change.ts'
+import { auditHash, recordChange } from '../changes/record-change.ts'
 import type { Db } from '../db/db.ts'
 import { createAudit } from './audit.ts'
 
@@ -53,14 +53,46 @@ test.each([
     `insert into audit_events select 6, at, actor, kind, subject, detail, hash, hash from audit_events where revision = 5`,
     6,
   ],
+  ['promised by the head and is not there', 'update head set revision = 6', 5],
+  ['told of as following another', `update audit_events set previous_hash = hash where revision = 3`, 3],
+  [
+    'put behind the next',
+    `update audit_events set revision = 9 where revision = 3; update audit_events set revision = 3 where revision = 4;
+     update audit_events set revision = 4 where revision = 9`,
+    3,
+  ],
 ])('an event that was %s is found', async (_, tamper, brokenAt) => {
   await store.db.query(tamper)
   expect(await createAudit({ db: store.db }).verify()).toMatchObject({ ok: false, brokenAt })
 })
 
+test('a log whose end was written anew, each event following from the one before, is found by the head', async () => {
+  const { rows } = await store.db.query<{ at: Date; kind: string; subject: string; previous_hash: string }>(
+    'select at, kind, subject, previous_hash from audit_events where revision = 5',
+  )
+  const [last] = rows
+  if (last === undefined) throw new Error('there are five')
+  const forged = { ...last, revision: 5, at: last.at.toISOString(), actor: 'b', detail: '{}' }
+  await store.db.query(`update audit_events set actor = 'b', detail = '{}', hash = $1 where revision = 5`, [
+    auditHash(last.previous_hash, forged),
+  ])
+  expect(await createAudit({ db: store.db }).verify()).toMatchObject({ ok: false, brokenAt: 5, events: 5 })
+})
+
 test('what is missing is named', async () => {
   await store.db.query('delete from audit_events where revision = 3')
-  expect(await createAudit({ db: store.db }).verify()).toMatchObject({ problem: 'revision 3 is missing' })
+  expect(await createAudit({ db: store.db }).verify()).toMatchObject({
+    problem: 'revision 3 is missing, or one after it',
+  })
+})
+
+test('revisions that a restored store passes over are no gap, and one that is removed behind them is', async () => {
+  await store.db.tx((tx) => recordChange(tx, { at: 0, actor: 'a', kind: 'k', leap: 1000 }))
+  await record(7)
+  const audit = createAudit({ db: store.db })
+  expect(await audit.verify()).toMatchObject({ ok: true, events: 7 })
+  await store.db.query('delete from audit_events where revision = 1006')
+  expect(await audit.verify()).toMatchObject({ ok: false, brokenAt: 1007, events: 5 })
 })
 
 test('events are told by subject, onward or back', async () => {

@@ -77,6 +77,20 @@ test('a row of old that the snapshot of whoever writes new does not show is not 
   expect(await world.rows('select from switchback.repairs')).toEqual([])
 })
 
+test('who writes anew what somebody has removed behind its snapshot is refused, and tries again', async () => {
+  await carry()
+  await query(`insert into users (id, bio) values (1, 'one')`)
+  const writer = await world.client()
+  await writer.query('begin isolation level repeatable read; select from users')
+  await query('delete from users where id = 1')
+  // Its snapshot shows both rows of this key: the one that is gone, and its own.
+  await expect(writer.query(`insert into users (id, bio) values (1, 'mine')`)).rejects.toMatchObject({
+    code: '40001',
+  })
+  await writer.query('rollback')
+  expect(await world.rows('select from switchback.repairs')).toEqual([])
+})
+
 test('what the expressions name is found whatever the search path of the writer', async () => {
   await query(`create function shout(text) returns text immutable language sql as $$ select upper($1) $$;
     create schema elsewhere; create function elsewhere.shout(text) returns text language sql as $$ select 'wrong' $$`)
@@ -85,6 +99,15 @@ test('what the expressions name is found whatever the search path of the writer'
   await writer.query('set search_path to elsewhere')
   await writer.query(`insert into public.users (id, bio) values (1, 'hello')`)
   expect(await bios()).toEqual([[{ id: 1, bio: 'hello' }], [{ id: 1, bio: 'HELLO' }]])
+})
+
+test('a table that a writer makes for itself, of the name of one of ours, is written by no trigger', async () => {
+  await carry()
+  const writer = await world.client()
+  await writer.query('create temp table profiles (user_id int primary key, bio text)')
+  await writer.query(`insert into public.users (id, bio) values (1, 'hello')`)
+  expect((await writer.query('select from pg_temp.profiles')).rowCount).toBe(0)
+  expect(await bios()).toEqual([[{ id: 1, bio: 'hello' }], [{ id: 1, bio: 'hello' }]])
 })
 
 test('a key that new makes by itself is given by old all the same', async () => {

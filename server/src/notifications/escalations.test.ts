@@ -69,6 +69,22 @@ test('contacts are called one after the other until somebody acknowledges', asyn
   expect(at('/oncall')[1]?.text).toContain('has been taken up')
 })
 
+test('whoever another server is about to call is not called by this one as well, and nobody is left out', async () => {
+  await channel('#first', 'slack', { url: `${base}/first`, events: ['test'] })
+  await channel('#second', 'slack', { url: `${base}/second`, events: ['test'] })
+  await api.ramped('profiles', owner('#first', '#second'))
+  await revert('profiles')
+  await api.notifier.run()
+  api.passTime(301_000)
+  await store.db.tx(async (tx) => {
+    await tx.query('select from escalations for update')
+    await api.notifier.run()
+    expect(at('/second')).toEqual([])
+  })
+  await api.notifier.run()
+  expect([at('/first').length, at('/second').length]).toEqual([1, 1])
+})
+
 test('where nobody acknowledges after three rounds, that is told', async () => {
   await channel('#oncall', 'slack', { url: `${base}/oncall`, events: ['unanswered'] })
   await api.ramped('profiles', owner('#oncall'))

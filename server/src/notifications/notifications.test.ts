@@ -132,6 +132,7 @@ test.each([
   ['webhook', { url: 'https://user:password@x.example/' }, 'without user'],
   ['webhook', { url: 'https://x.example/', key: 'too-short' }, 'whsec_'],
   ['email', { url: 'https://x.example/' }, 'smtp'],
+  ['email', { url: 'smtp:///riders' }, 'host of a mail server'],
   ['teams', {}, 'needs "url"'],
   ['pagerduty', {}, 'needs "key"'],
 ])('a channel of the kind %s with %o is refused', async (kind, more, why) => {

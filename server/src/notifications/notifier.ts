@@ -29,7 +29,8 @@ export interface NotifierDeps {
 /** Longer than any attempt lasts. */
 const LEASE_MS = 60_000
 const SENDERS = 4
-const MAX_ATTEMPTS = 12
+/** With the pauses between them about an hour, as the docs say. */
+const MAX_ATTEMPTS = 16
 const FIRST_PAUSE_MS = 1_000
 const MAX_PAUSE_MS = 600_000
 

@@ -42,7 +42,10 @@ export interface DueNotification {
   readonly attempts: number
 }
 
-/** Takes one that is due, for as long as an attempt may last: if this server dies, another takes it then. */
+/**
+ * Takes one that is due, for as long as an attempt may last: if this server dies, another takes it then. What is told
+ * about one incident waits for what came before it: a pager that hears "resolved" first would open it for good.
+ */
 export async function takeDue(
   on: Queryable,
   now: number,
@@ -50,8 +53,11 @@ export async function takeDue(
 ): Promise<DueNotification | undefined> {
   const { rows } = await on.query<DueNotification>(
     `update notifications set attempts = attempts + 1, next_at = $2
-     where id = (select id from notifications where status = 'pending' and next_at <= $1
-                 order by next_at, id limit 1 for update skip locked)
+     where id = (select n.id from notifications n where n.status = 'pending' and n.next_at <= $1
+                   and not exists (select from notifications earlier where earlier.status = 'pending'
+                     and earlier.channel = n.channel and earlier.incident = n.incident and earlier.seq < n.seq
+                     and earlier.recipient is not distinct from n.recipient)
+                 order by n.next_at, n.seq limit 1 for update of n skip locked)
      returning id, channel, recipient, notice, attempts`,
     [new Date(now), new Date(now + leaseMs)],
   )

@@ -36,8 +36,11 @@ export type Send = (outgoing: Outgoing) => Promise<void>
 const TIMEOUT_MS = 10_000
 const PAGERDUTY = 'https://events.pagerduty.com/v2/enqueue'
 
-/** Sends a notice in the form of its channel. @throws SendError */
-export function createSend(now: () => number): Send {
+/** Sends a notice in the form of its channel, waiting so many milliseconds for an answer. @throws SendError */
+export function createSend(now: () => number, timeoutMs = TIMEOUT_MS): Send {
+  const post = (url: string | undefined, message: Message): Promise<void> =>
+    postText(timeoutMs, url, JSON.stringify(message), {})
+
   return async ({ id, kind, settings, secret, recipient, notice }) => {
     switch (kind) {
       case 'slack':
@@ -49,22 +52,20 @@ export function createSend(now: () => number): Send {
       case 'webhook': {
         const body = JSON.stringify(webhookMessage(notice))
         const at = new Date(now())
-        return await postText(settings.url, body, {
+        return await postText(timeoutMs, settings.url, body, {
           'webhook-id': id,
           'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
           'webhook-signature': new Webhook(secret.key ?? '').sign(id, at, body),
         })
       }
       case 'email':
-        return await mail(id, settings, secret, recipient, notice)
+        return await mail(timeoutMs, { id, settings, secret, recipient, notice })
     }
   }
 }
 
-const post = (url: string | undefined, message: Message): Promise<void> =>
-  postText(url, JSON.stringify(message), {})
-
 async function postText(
+  timeoutMs: number,
   url: string | undefined,
   body: string,
   headers: Readonly<Record<string, string>>,
@@ -77,11 +78,11 @@ async function postText(
       body,
       // The address was judged when the channel was made; where it would lead on to was not.
       redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     })
     await response.arrayBuffer()
   } catch (cause) {
-    throw new SendError(`no answer: ${reasonOf(cause)}`, true, undefined, { cause })
+    throw new SendError(`no answer: ${reasonOf(cause, timeoutMs)}`, true, undefined, { cause })
   }
   if (response.ok) return
   const { status } = response
@@ -92,13 +93,10 @@ async function postText(
 }
 
 async function mail(
-  id: string,
-  settings: ChannelSettings,
-  secret: ChannelSecret,
-  recipient: string | undefined,
-  notice: Notice,
+  timeoutMs: number,
+  { id, settings, secret, recipient, notice }: Omit<Outgoing, 'kind'>,
 ): Promise<void> {
-  const timeouts = { connectionTimeout: TIMEOUT_MS, greetingTimeout: TIMEOUT_MS, socketTimeout: TIMEOUT_MS }
+  const timeouts = { connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs }
   const transport = createTransport({ url: secret.url ?? '', ...timeouts })
   const from = settings.from ?? 'switchback@localhost'
   try {
@@ -115,19 +113,21 @@ async function mail(
     const code =
       typeof cause === 'object' && cause !== null && 'responseCode' in cause ? cause.responseCode : 0
     // 5xx is for good in SMTP.
-    throw new SendError(reasonOf(cause), !(typeof code === 'number' && code >= 500), undefined, { cause })
+    throw new SendError(reasonOf(cause, timeoutMs), !(typeof code === 'number' && code >= 500), undefined, {
+      cause,
+    })
   } finally {
     transport.close()
   }
 }
 
 /** In words, and never with the address: that of a chat is a secret. */
-function reasonOf(cause: unknown): string {
+function reasonOf(cause: unknown, timeoutMs: number): string {
   const { name, code } = (cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause) as {
     name?: unknown
     code?: unknown
     responseCode?: unknown
   }
-  if (name === 'TimeoutError') return `nothing within ${TIMEOUT_MS / 1000} s`
+  if (name === 'TimeoutError') return `nothing within ${timeoutMs / 1000} s`
   return typeof code === 'string' ? code : 'the connection failed'
 }

@@ -10,6 +10,7 @@ import { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams } from '../http/schemas.ts'
+import { ownTelemetry } from '../telemetry/in-scope.ts'
 import { type SnapshotRouteDeps, snapshotBody, snapshotRoute, visibleTo } from './snapshot-route.ts'
 
 export interface PollingRoutesDeps extends SnapshotRouteDeps {
@@ -88,10 +89,10 @@ export function pollingRoutes(deps: PollingRoutesDeps): readonly Route[] {
       summary: 'Delivers measurements',
       status: 204,
       body: telemetrySchema.meta({ id: 'Telemetry' }),
-      handle: async ({ params: { id }, query: { incarnation }, body }) => {
+      handle: async ({ params: { id }, query: { incarnation }, body }, { principal }) => {
         // Whether the process is registered is asked by what also proves that it lives.
         takenOrThrow(await fleet.heartbeat(id, incarnation, { revision: 0, positions: {} }))
-        telemetry(body)
+        telemetry(ownTelemetry(principal, body))
         return {}
       },
     }),

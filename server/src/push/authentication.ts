@@ -6,7 +6,13 @@ import type { Socket } from 'socket.io'
 interface Identity {
   readonly role: string
   readonly name: string
+  /** What it may speak of; everything where not given. */
+  readonly migrations?: readonly string[]
 }
+
+/** Who was let in on a socket. */
+export const identityOf = (socket: Socket): Identity | undefined =>
+  (socket.data as { readonly identity?: Identity }).identity
 
 /** Resolves to nothing where the token is unknown, expired or revoked; throws where that cannot be told. */
 export type Authenticate = (token: string) => Promise<Identity | undefined>

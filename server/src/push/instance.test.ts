@@ -198,4 +198,19 @@ describe('an instance', () => {
     expect(await ask(socket, 'telemetry', { measurements: [], dropped: 7 })).toMatchObject({ ok: true })
     expect(measured).toMatchObject([{ instance: { id: 'i-1', app: 'rides-api' }, telemetry: { dropped: 7 } }])
   })
+  test('is believed about no migration that its token is not for', async () => {
+    world.tokens.set('scoped', { role: 'sdk', name: 'scoped', migrations: ['m'] })
+    const { url, measured } = await start()
+    const socket = connect(url, 'scoped')
+    await ask(socket, 'register', registration())
+    const of = (migration: string) => ({
+      ...{ migration, epoch: 1, path: 'new', operation: 'read', count: 9, errors: { XX000: 9 }, latency: [] },
+      ...{ mismatches: 0, compared: 0, secondaryFailures: 0 },
+    })
+    const batch = { measurements: [of('m'), of('theirs')], dropped: 1 }
+    expect(await ask(socket, 'telemetry', batch)).toMatchObject({ ok: true })
+    expect(measured.map(({ telemetry }) => telemetry)).toEqual([
+      { measurements: [expect.objectContaining({ migration: 'm' })], dropped: 1 },
+    ])
+  })
 })

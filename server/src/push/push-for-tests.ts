@@ -24,7 +24,7 @@ interface Running {
 export interface PushWorld {
   readonly db: Db
   /** Who may connect: one token of each role, by its name. */
-  readonly tokens: Map<string, { role: string; name: string }>
+  readonly tokens: Map<string, { role: string; name: string; migrations?: readonly string[] }>
   /** @param on the database that snapshots are read from */
   start(on?: Db, more?: { readonly maxJoining?: number }): Promise<Running>
   /** @param token null: none is shown */

@@ -14,6 +14,8 @@ import {
 import type { DefaultEventsMap, Namespace, Socket } from 'socket.io'
 import { z } from 'zod'
 import type { Fleet } from '../fleet/fleet-port.ts'
+import { ownTelemetry } from '../telemetry/in-scope.ts'
+import { identityOf } from './authentication.ts'
 import { createMessageRate } from './message-rate.ts'
 import type { Snapshots } from './snapshots.ts'
 
@@ -42,6 +44,8 @@ export interface SdkNamespaceOptions {
 }
 
 const ROOM = 'instances'
+/** Whoever was not let in speaks of nothing. */
+const NOBODY = { migrations: [] }
 const roomOf = (instance: string): string => `instance:${instance}`
 
 const NOT_REGISTERED: WireError = {
@@ -158,7 +162,7 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
     on('telemetry', telemetrySchema, async (body): Promise<Answer<null>> => {
       const instance = spoken.get(socket.id)
       if (instance === undefined) return refused(NOT_REGISTERED)
-      options.telemetry(instance, body)
+      options.telemetry(instance, ownTelemetry(identityOf(socket) ?? NOBODY, body))
       return { ok: true, value: null }
     })
     on('goodbye', heartbeatSchema, async (body): Promise<Answer<null>> => {

@@ -1,11 +1,9 @@
-import type { AskSns } from './sns.ts'
-
 const TIMEOUT_MS = 3_000
 const MAX_BYTES = 50_000
 
 /** Asks SNS itself: https, no way round by redirection, not for long, and no long answer. */
-export const askSns: AskSns = async (url) => {
-  const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) })
+export async function askSns(url: URL, timeoutMs = TIMEOUT_MS): Promise<string> {
+  const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
   const text = await response.text()
   if (!response.ok) throw new Error(`SNS answered ${response.status}`)
   if (text.length > MAX_BYTES) throw new Error('SNS answered more than a certificate')

@@ -34,12 +34,14 @@ export const GIVEN: Partial<Record<SourceKind, string>> = {
   pagerduty: 'a-secret-that-pagerduty-made',
 }
 
-export async function hooksWorld(): Promise<HooksWorld> {
+/** @param isAway whether SNS does not answer at an address */
+export async function hooksWorld(isAway: (address: URL) => boolean = () => false): Promise<HooksWorld> {
   const asked: string[] = []
   const store = await testStore()
   const api = testApi(store.db, {
     askSns: async (address) => {
       asked.push(address.href)
+      if (isAway(address)) throw new Error('SNS does not answer')
       return sns.certificate
     },
   })

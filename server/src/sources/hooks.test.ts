@@ -49,7 +49,8 @@ describe.each(SOURCE_KINDS)('%s', (kind) => {
 
   test('a wrong proof is refused, and nothing is kept', async () => {
     const before = (await world.call('GET', '/v1/alerts?limit=1000')).body.alerts.length
-    const wrong = kind === 'standard-webhooks' ? `whsec_${'A'.repeat(43)}=` : 'another secret entirely'
+    // Of the right form, so that it is refused for what it is.
+    const wrong = kind === 'standard-webhooks' ? `whsec_${'A'.repeat(43)}=` : `sbh_${'A'.repeat(43)}`
     const { body, headers } = made()
     const attempts: TestDelivery[] = [
       ...(kind === 'cloudwatch'
