@@ -312,7 +312,7 @@ describe('a restored store whose target does not answer', () => {
 })
 
 describe('what was noted of a comparison is void', () => {
-  it.each<[string, (on: TestStore['db']) => Promise<unknown>]>([
+  const goings: readonly [string, (on: TestStore['db']) => Promise<unknown>][] = [
     [
       'after a dump has been read back into the same database',
       (on) =>
@@ -328,16 +328,32 @@ describe('what was noted of a comparison is void', () => {
       'in another life of the store',
       (on) => on.query(`update comparisons set life = 'another', written = pg_current_xact_id()`),
     ],
-  ])('%s', async (_, goBack) => {
+  ]
+  /** A server on a store that has gone back, whose target does not answer. */
+  async function goneBack(goBack: (on: TestStore['db']) => Promise<unknown>): Promise<Server> {
     await comparedOnce()
     proxy.cut()
     expect((await rowOf()).compared).toBe(true)
     const one = createDb({ url: store.url, name: 'test', schema: STORE_SCHEMA, max: 1 })
     await goBack(one)
     await one.end()
-    const server = serverOn(store.url)
+    return serverOn(store.url)
+  }
+
+  it.each(goings)('%s', async (_, goBack) => {
+    const server = await goneBack(goBack)
     expect(await stateOf(server)).toMatchObject({ compared: false })
     expect(await refusalOf(server, { type: 'advance' })).toBe('target-not-compared')
+    // What is taken all the same gives the migration another revision, and proves nothing.
+    expect(await refusalOf(server, { type: 'pause' })).toBe('done')
+    expect(await stateOf(server)).toMatchObject({ compared: false })
+  })
+
+  it.each(goings)('%s, and noted anew as soon as the target has answered', async (_, goBack) => {
+    const server = await goneBack(goBack)
+    proxy.heal()
+    expect(await refusalOf(server, { type: 'advance' })).toBe('done')
+    expect(await stateOf(server)).toMatchObject({ compared: true })
   })
 
   it('and a server that runs on compares anew by itself', async () => {
@@ -369,6 +385,31 @@ describe('what was noted of a comparison is void', () => {
       await noteCompared(store.db, lived, ID, noted)
       expect([noted, (await rowOf()).compared]).toEqual([noted, compared])
     }
+  })
+
+  it('and what is noted is of the revision that the migration has until the note is there', async () => {
+    await comparedOnce()
+    const { revision } = await rowOf()
+    const life = await lifeOfStore(store.db)
+    const noting = await store.db.tx(async (tx) => {
+      await tx.query('select from comparisons for update')
+      const noted = noteCompared(store.db, life, ID, revision)
+      await waitFor(
+        async () => {
+          const { rows } = await tx.query<{ waits: boolean }>(`select exists (select from pg_stat_activity
+            where pg_backend_pid() = any(pg_blocking_pids(pid))) as waits`)
+          return rows[0]?.waits === true
+        },
+        { what: 'a note that waits for another one' },
+      )
+      const change = await store.db.query('select from migrations for no key update nowait').then(
+        () => 'could be made',
+        ({ code }: { code: string }) => code,
+      )
+      return { noted, change }
+    })
+    await noting.noted
+    expect(noting.change).toBe('55P03')
   })
 })
 

@@ -21,7 +21,10 @@ export async function lifeOfStore(on: Queryable): Promise<string> {
 
 /**
  * Notes that a migration was compared at this revision, if that is still its revision and the store still lives the
- * life in which it was asked: what came meanwhile may be of another target, and is compared in its turn.
+ * life in which it was asked: what came meanwhile may be of another target, and is compared in its turn. The row is
+ * locked so that it stays at this revision until the note is there. A note of a higher one is then of a table that
+ * has been put back since, and gives way: were it left, nothing could be noted again before the store had caught up
+ * with it, and whoever commands would compare without end.
  */
 export async function noteCompared(
   on: Queryable,
@@ -33,9 +36,10 @@ export async function noteCompared(
     `insert into comparisons as noted (migration, life, written, revision)
      select id, ${LIFE}, pg_current_xact_id(), $3 from migrations
      where id = $1 and ${LIFE} = $2 and revision = $3
+     for share of migrations
      on conflict (migration) do update
        set life = excluded.life, written = excluded.written, revision = excluded.revision
-       where noted.revision < excluded.revision or noted.life <> excluded.life
+       where noted.revision <> excluded.revision or noted.life <> excluded.life
          or noted.written::xid <> noted.xmin`,
     [migration, life, revision],
   )

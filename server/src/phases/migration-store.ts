@@ -63,12 +63,15 @@ export async function saveState(
   revision: number,
   at: number,
 ): Promise<void> {
-  await tx.query('update migrations set state = $2, revision = $3, updated_at = $4 where id = $1', [
-    id,
-    state,
-    revision,
-    new Date(at),
-  ])
+  // A note of a comparison from beyond the present revision is void, since the table has been put back. It would be
+  // believed again once the revision has gone past it.
+  await tx.query(
+    `with void as (
+       delete from comparisons c using migrations m
+       where m.id = $1 and c.migration = m.id and c.revision > m.revision)
+     update migrations set state = $2, revision = $3, updated_at = $4 where id = $1`,
+    [id, state, revision, new Date(at)],
+  )
 }
 
 /** Phases of other migrations, for `dependsOn`. */
