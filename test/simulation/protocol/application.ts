@@ -37,6 +37,8 @@ export interface ApplicationOptions {
   readonly failing: number
   /** Share of the operations that are put into one transaction with others. */
   readonly transactions: number
+  /** How often one of them is left open for long. */
+  readonly lingering: number
   /** Share of the writes that are plain updates, which do nothing where there is no row. */
   readonly changes: number
   readonly pauseMs: readonly [number, number]
@@ -262,8 +264,8 @@ export class Application implements Speaker {
 
   /** What else is done in a transaction: mostly little. */
   #think(): Promise<void> {
-    const { random, process } = this.#options
-    return process.delay(random.chance(0.2) ? random.between(40, 400) : random.between(0, 15))
+    const { random, process, lingering } = this.#options
+    return process.delay(random.chance(lingering) ? random.between(40, 400) : random.between(0, 15))
   }
 
   #kindOfWrite(): 'put' | 'change' {

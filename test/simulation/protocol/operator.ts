@@ -3,10 +3,11 @@ import type { Network } from '../world/network.ts'
 import type { SimProcess } from '../world/process.ts'
 import type { Application } from './application.ts'
 import { Commands, type CommandsOptions } from './commands.ts'
-import { type Action, drawAction, type Scenario } from './scenario.ts'
+import type { Scenario } from './scenario.ts'
 import type { SimServer } from './server.ts'
 import type { StoreContent } from './store-content.ts'
 import { FENCES, MIGRATION } from './tables.ts'
+import { type Action, drawAction } from './themes.ts'
 
 export interface OperatorOptions extends CommandsOptions {
   readonly network: Network
@@ -14,6 +15,9 @@ export interface OperatorOptions extends CommandsOptions {
   readonly worker: SimServer | undefined
   readonly scenario: Scenario
 }
+
+/** About as long as a lease lasts. */
+export const STRAGGLING_MS = 300
 
 /** Whoever and whatever acts upon the system: people, pipelines, alerts, and misfortune. */
 export class Operator {
@@ -30,6 +34,10 @@ export class Operator {
     const { world, scenario } = this.#o
     const { random } = world
     let at = 30
+    if (scenario.straggling) {
+      world.at(at + 30, () => this.#straggle())
+      at += STRAGGLING_MS
+    }
     for (let i = 0; i < scenario.actions; i++) {
       at += random.between(...scenario.actionMs)
       const action = drawAction(random, scenario.likely)
@@ -37,6 +45,16 @@ export class Operator {
     }
     world.at(at + 100, () => this.#act('advance'))
     world.at(at + 250, () => this.#act('advance'))
+  }
+
+  #straggle(): void {
+    const { network, server, apps } = this.#o
+    const straggler = apps[0]?.process
+    if (straggler === undefined) return
+    network.part(straggler, server.process)
+    this.#later(this.#random.between(2 * STRAGGLING_MS, 3 * STRAGGLING_MS), () =>
+      network.heal(straggler, server.process),
+    )
   }
 
   #act(action: Action): void {

@@ -14,7 +14,7 @@ import { World } from '../world/world.ts'
 import { Application, resetValues } from './application.ts'
 import { createSimExecution } from './execution.ts'
 import type { Mutant } from './mutants.ts'
-import { Operator } from './operator.ts'
+import { Operator, STRAGGLING_MS } from './operator.ts'
 import { Registry } from './registry.ts'
 import { drawScenario, type Scenario } from './scenario.ts'
 import { SimServer } from './server.ts'
@@ -46,14 +46,14 @@ const MAX_STEPS = 6_000
 
 const MINIMUM_TABLE = table<number>('switchback.minimum')
 /** What the fence must not be built on: a table, of which a snapshot sees what was there when it was taken. */
-const TABLE_MINIMUM: FenceMinimum = {
-  read: (on, migration) => on.get(MINIMUM_TABLE, migration) ?? on.sequence(minimumSequence(migration)),
+const tableMinimum = (first: number): FenceMinimum => ({
+  read: (on, migration) => on.get(MINIMUM_TABLE, migration) ?? first,
   raise: async (on, migration, epoch) => {
     // The invariants look at the sequence.
     on.setSequence(minimumSequence(migration), epoch)
     await on.upsert(MINIMUM_TABLE, migration, epoch)
   },
-}
+})
 
 /** One run of the whole protocol from one seed, up to its end or to the first violation. */
 export async function simulate({ seed, mutant, trace: recorded = false }: RunOptions): Promise<RunResult> {
@@ -98,7 +98,9 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
   const store = new SimStore(world, [0.1, 1], (before, after) => checker.stored(before, after))
   const registry = new Registry(world, store, LEASE_MS, HEARTBEAT_MS)
   const schema = new TargetSchema()
-  const minimum = mutant === 'minimum-in-table' ? TABLE_MINIMUM : SEQUENCE_MINIMUM
+  const definition = defineMigration(scenario)
+  const state = stateAt(definition, scenario.phase, ['app1', 'app1.2'])
+  const minimum = mutant === 'minimum-in-table' ? tableMinimum(state.minimum) : SEQUENCE_MINIMUM
   const archive = new Map<string, string>()
   const shared = { network, db, checker, schema, minimum, mutant }
 
@@ -145,6 +147,7 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
       keepsId: scenario.keepsIds,
       failing: scenario.failing,
       transactions: scenario.transactions,
+      lingering: scenario.lingering[at] ?? 0,
       changes: scenario.changes,
       pauseMs: scenario.pauseMs,
     })
@@ -163,11 +166,10 @@ function setUp(world: World, scenario: Scenario, mutant: Mutant | undefined) {
     checker,
     mutant,
   })
-  const endsAt = 330 + scenario.actions * ((scenario.actionMs[0] + scenario.actionMs[1]) / 2)
+  const acts = scenario.actions * ((scenario.actionMs[0] + scenario.actionMs[1]) / 2)
+  const endsAt = 330 + acts + (scenario.straggling ? STRAGGLING_MS : 0)
 
   const prepare = async (): Promise<void> => {
-    const definition = defineMigration(scenario)
-    const state = stateAt(definition, scenario.phase, ['app1', 'app1.2'])
     const migration: StoredMigration = {
       definition,
       sql: { expand: '', rollback: '', contract: '' },
@@ -205,7 +207,7 @@ async function fillTarget(
   db: Database,
   checker: Checker,
   schema: TargetSchema,
-  { keys, fresh }: Scenario,
+  { keys, fresh, filled }: Scenario,
   state: MigrationState,
   random: Random,
 ): Promise<void> {
@@ -216,7 +218,7 @@ async function fillTarget(
   const writes = currentRouting(MIGRATION, state).write
   const session = new Session(network, world.process('setup'), db)
   for (const key of keys) {
-    const value = random.chance(0.7) ? `${key}-first` : undefined
+    const value = random.chance(filled) ? `${key}-first` : undefined
     checker.preload(key, value)
     if (value !== undefined && complete.old) void session.insert(TABLES.old, key, value)
     if (value !== undefined && (complete.new || phase === 'shadow'))
