@@ -392,13 +392,18 @@ describe('what was noted of a comparison is void', () => {
     const { revision } = await rowOf()
     const life = await lifeOfStore(store.db)
     const noting = await store.db.tx(async (tx) => {
-      await tx.query('select from comparisons for update')
+      const { rows } = await tx.query<{ pid: number }>(
+        'select pg_backend_pid() as pid from comparisons for update',
+      )
       const noted = noteCompared(store.db, life, ID, revision)
+      // Asked outside of the transaction, in which the answer would never change.
       await waitFor(
         async () => {
-          const { rows } = await tx.query<{ waits: boolean }>(`select exists (select from pg_stat_activity
-            where pg_backend_pid() = any(pg_blocking_pids(pid))) as waits`)
-          return rows[0]?.waits === true
+          const waiting = await store.db.query(
+            'select from pg_stat_activity where $1 = any(pg_blocking_pids(pid))',
+            [rows[0]?.pid],
+          )
+          return waiting.rows.length > 0
         },
         { what: 'a note that waits for another one' },
       )
