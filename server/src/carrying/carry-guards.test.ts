@@ -196,23 +196,29 @@ test.each([
   },
 )
 
-test('whoever holds new and goes on to old does not keep triggers from being installed for good', async () => {
-  const [writer, other] = [await world.client(), await world.client()]
-  await writer.query('begin; lock table profiles in row exclusive mode')
-  const installing = carry()
-  const asked = `select from pg_locks where not granted and relation = 'profiles'::regclass and mode = 'ShareRowExclusiveLock'`
-  let free = 0
-  for (let round = 0; round < 6; round++) {
-    await waitFor(async () => (await world.rows(asked)).length > 0, { what: 'the installer to wait' })
-    await other.query('begin; lock table users in row exclusive mode nowait').then(
-      () => free++,
-      () => undefined,
-    )
-    await other.query('rollback')
-    await waitFor(async () => (await world.rows(asked)).length === 0, { what: 'the installer to give way' })
-  }
-  // Such a writer would have gone on to old, and its end would have let the installer through.
-  expect(free).toBeGreaterThanOrEqual(2)
-  await writer.query('commit')
-  expect(await installing).toBe('installed')
-})
+test.each([
+  ['profiles', 'users'],
+  ['users', 'profiles'],
+])(
+  'whoever holds %s and goes on to %s does not keep triggers from being installed for good',
+  async (held, next) => {
+    const [writer, other] = [await world.client(), await world.client()]
+    await writer.query(`begin; lock table ${held} in row exclusive mode`)
+    const installing = carry()
+    const asked = `select from pg_locks where not granted and relation = '${held}'::regclass and mode = 'ShareRowExclusiveLock'`
+    let free = 0
+    for (let round = 0; round < 6; round++) {
+      await waitFor(async () => (await world.rows(asked)).length > 0, { what: 'the installer to wait' })
+      await other.query(`begin; lock table ${next} in row exclusive mode nowait`).then(
+        () => free++,
+        () => undefined,
+      )
+      await other.query('rollback')
+      await waitFor(async () => (await world.rows(asked)).length === 0, { what: 'the installer to give way' })
+    }
+    // Such a writer would have gone on, and its end would have let the installer through.
+    expect(free).toBeGreaterThanOrEqual(2)
+    await writer.query('commit')
+    expect(await installing).toBe('installed')
+  },
+)
