@@ -64,8 +64,8 @@ export async function dualWriteRound(
   const [, setup] = connect('setup')
   for (const key of KEYS) {
     if (world.random.chance(0.7)) void setup.insert(OLD, key, `${key}-0`)
-    // Left behind by an earlier try of the same migration.
-    if (world.random.chance(0.3)) void setup.insert(NEW, key, `${key}-stale`)
+    // Left behind by an earlier try of the same migration; enough of it that some is there still when it is swept.
+    if (world.random.chance(0.4)) void setup.insert(NEW, key, `${key}-stale`)
   }
   await world.run()
   let failed: unknown

@@ -366,7 +366,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     sql: (_args, memory) =>
       `select exists (
          select from pg_stat_activity
-         where backend_xmin is not null and backend_xmin::text::bigint < ${memory.xid}
+         where (backend_xmin::text::bigint < ${memory.xid} or backend_xid::text::bigint < ${memory.xid})
            and pid <> pg_backend_pid() and datname = current_database() and application_name <> 'watcher'
        )`,
     answer: (result) => yes(first(result)),
