@@ -12,6 +12,8 @@ const SEED = Number(process.env.ISOLATION_SEED ?? 1)
 /** More orders than the small scenarios have. */
 const ALL = 5_000
 const EVERY = ', in every order'
+/** For the longest: some two thousand orders, each with sessions of its own, beside other test files. */
+const TIME_MS = 240_000 + RUNS * 2_000
 
 const SMALL: readonly Scenario[] = [
   scenarios.colliding,
@@ -67,6 +69,6 @@ export function testLevel(level: Isolation): void {
       interleavings += explored.interleavings
       steps += explored.steps
     },
-    60_000 + RUNS * 2_000,
+    TIME_MS,
   )
 }
