@@ -18,7 +18,7 @@ export interface SweepDeps extends Patience {
 /** Rows of old that are looked at in one statement. */
 const PIECE = 50_000
 /** So many that are looked at cost an application as much as one that is copied. */
-const PER_ROW = 10
+const PER_ROW = 4
 /** Rows of new that are removed in one transaction, at most. */
 const CHUNK = 20_000
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
