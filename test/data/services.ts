@@ -8,6 +8,7 @@ const ADMIN = 'admin-of-the-tests-and-of-nothing-else'
 export interface View {
   readonly state: {
     readonly phase: string
+    readonly epoch: number
     readonly work?: { readonly kind: string; readonly status: string; readonly error?: string }
   }
   readonly gate: { readonly open: boolean; readonly blockers: readonly { readonly code: string }[] }
@@ -80,7 +81,7 @@ export async function startServices(
           const { gate, state } = await migration(id)
           if (state.phase === to) return true
           if (!gate.open) throw new Error(JSON.stringify(gate))
-          await call('POST', `/v1/migrations/${id}/advance`)
+          await call('POST', `/v1/migrations/${id}/advance`, { epoch: state.epoch })
           return false
         },
         { what: `${id} to advance to ${to}`, timeoutMs: 60_000 },

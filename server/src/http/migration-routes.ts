@@ -73,15 +73,15 @@ export function migrationRoutes(deps: MigrationRoutesDeps): readonly Route[] {
         .meta({ id: 'MigrationDetail' }),
       problems: [404],
       handle: async ({ params: { id } }) => {
-        const migration = await find(id)
+        const looked = await phases.look(id)
+        if (looked === undefined) throw unknownMigration(id)
+        const { migration, gate } = looked
         const { definition, state } = migration
-        const [gate, done, open, instances] = await Promise.all([
-          phases.gate(id),
+        const [done, open, instances] = await Promise.all([
           works(id),
           incidents.list({ migration: id, status: 'open', limit: SHOWN_INCIDENTS }),
           fleet.factsFor(db, id, definition.apps),
         ])
-        if (gate === undefined) throw unknownMigration(id)
         const summary = fleetSummary(instances, state.epoch, clock())
         const tripwires = watchedView(monitor, migration)
         return {

@@ -34,7 +34,11 @@ const straggler = (leaseUntil: number): InstanceFacts => ({
 })
 
 /** A store with one migration, in which the lease of its one instance lapses after it was looked at once. */
-function storeWithLapse(): { store: PhaseStore; saved: () => MigrationState } {
+function storeWithLapse(): {
+  store: PhaseStore
+  saved: () => MigrationState
+  set: (state: MigrationState) => void
+} {
   let migration: StoredMigration = {
     definition,
     sql: { expand: '' },
@@ -68,11 +72,14 @@ function storeWithLapse(): { store: PhaseStore; saved: () => MigrationState } {
       tx: (work) => work(tx),
     },
     saved: () => migration.state,
+    set: (state) => {
+      migration = { ...migration, state, revision: migration.revision + 1 }
+    },
   }
 }
 
 function phasesWithLapse() {
-  const { store, saved } = storeWithLapse()
+  const { store, saved, set } = storeWithLapse()
   const passed: number[] = []
   const phases = createPhaseService({
     store,
@@ -89,7 +96,7 @@ function phasesWithLapse() {
     },
     announce: () => {},
   })
-  return { phases, saved, passed }
+  return { phases, saved, passed, set, store }
 }
 
 it('never takes a step without having passed the fence, also where the gate opens between two looks', async () => {
@@ -118,4 +125,20 @@ it('takes one step for one that is asked for twice at the same epoch', async () 
     ok: false,
     refusal: { code: 'gate-closed' },
   })
+})
+
+it('tells of a migration and its gate as of one state, also where it moves on meanwhile', async () => {
+  const { phases, store, set } = phasesWithLapse()
+  const find = store.find
+  // Somebody takes a step right after each look.
+  store.find = async (id) => {
+    const found = await find(id)
+    set({ ...dualWrite, phase: 'backfill', epoch: 4 })
+    return found
+  }
+  const looked = await phases.look('m')
+  expect([looked?.migration.state.phase, looked?.gate.next]).toEqual([
+    'dual-write',
+    { kind: 'phase', to: 'backfill' },
+  ])
 })

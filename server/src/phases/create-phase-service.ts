@@ -328,17 +328,20 @@ export function createPhaseService(deps: PhaseServiceDeps): PhaseService {
     return result
   }
 
+  async function look(id: string): Promise<{ migration: StoredMigration; gate: Gate } | undefined> {
+    let migration = await store.find(id)
+    if (migration?.compared === false) {
+      await compare(migration)
+      migration = await store.find(id)
+    }
+    return migration === undefined ? undefined : { migration, gate: (await judge(migration)).gate }
+  }
+
   return {
     list: () => store.list(),
     get: (id) => store.find(id),
-    gate: async (id) => {
-      let migration = await store.find(id)
-      if (migration?.compared === false) {
-        await compare(migration)
-        migration = await store.find(id)
-      }
-      return migration === undefined ? undefined : (await judge(migration)).gate
-    },
+    gate: async (id) => (await look(id))?.gate,
+    look,
     command,
     compare,
     register,

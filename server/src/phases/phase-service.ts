@@ -130,6 +130,8 @@ export interface PhaseService {
   /** Registers a migration, or replaces the definition of one that is still planned. */
   register(input: RegisterInput, actor: Actor): Promise<CommandResult>
   gate(id: string): Promise<Gate | undefined>
+  /** With its gate, both of one state: whoever steps by what is told must not take the step after it. */
+  look(id: string): Promise<{ readonly migration: StoredMigration; readonly gate: Gate } | undefined>
   /** Compares a migration with what its target remembers, and takes up what the store has forgotten. Never
    *  throws for a target that does not answer. */
   compare(migration: StoredMigration): Promise<Comparison>
