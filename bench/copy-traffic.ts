@@ -3,9 +3,11 @@ import { Worker } from 'node:worker_threads'
 import {
   type ApplicationLatency,
   applicationLatencies,
+  coarseLatencies,
   createWindows,
-  LATENCY_BUCKETS_MS,
+  emptyLatencies,
   LATENCY_WINDOW_MS,
+  latencyBucket,
   type Measurement,
 } from '@switchback/migrations-registry'
 import type pg from 'pg'
@@ -74,14 +76,14 @@ async function startApplication(url: string, rows: number): Promise<Application>
 }
 
 function measurementOf(operation: Operation['operation'], ended: readonly Operation[]): Measurement {
-  const latency = new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0)
+  const fine = emptyLatencies()
   for (const { ms } of ended) {
-    const bucket = LATENCY_BUCKETS_MS.findIndex((bound) => ms <= bound)
-    const at = bucket < 0 ? LATENCY_BUCKETS_MS.length : bucket
-    latency[at] = (latency[at] ?? 0) + 1
+    const bucket = latencyBucket(ms)
+    fine[bucket] = (fine[bucket] ?? 0) + 1
   }
+  const latency = coarseLatencies(fine)
   return {
-    ...{ migration: PROFILES.id, epoch: 1, path: 'old', operation, count: ended.length, latency },
+    ...{ migration: PROFILES.id, epoch: 1, path: 'old', operation, count: ended.length, latency, fine },
     ...{ errors: {}, mismatches: 0, compared: 0, secondaryFailures: 0 },
   }
 }

@@ -1,4 +1,4 @@
-import { LATENCY_BUCKETS_MS } from './wire.ts'
+import { FINE_LATENCY_BUCKETS_MS, LATENCY_BUCKETS_MS } from './wire.ts'
 
 /** A share of something: `hits` of `of`. */
 export interface Proportion {
@@ -35,20 +35,25 @@ export function leastDifference(a: Proportion, b: Proportion, confidence: number
   return rateOf(a) - rateOf(b) - Math.sqrt(below * below + over * over)
 }
 
-/** A quantile of a latency histogram in ms, evenly spread within its bucket; undefined without samples. */
+/**
+ * A quantile of a latency histogram in ms, evenly spread within its bucket; undefined without samples. By
+ * `FINE_LATENCY_BUCKETS_MS` or, where it is no longer than that, by `LATENCY_BUCKETS_MS`.
+ */
 export function latencyQuantile(histogram: readonly number[], q: number): number | undefined {
+  const bounds =
+    histogram.length > LATENCY_BUCKETS_MS.length + 1 ? FINE_LATENCY_BUCKETS_MS : LATENCY_BUCKETS_MS
   const total = histogram.reduce((sum, count) => sum + count, 0)
   if (total === 0) return undefined
   const rank = q * total
   let below = 0
   for (const [i, count] of histogram.entries()) {
     if (count > 0 && below + count >= rank) {
-      const low = LATENCY_BUCKETS_MS[i - 1] ?? 0
+      const low = bounds[i - 1] ?? 0
       // Beyond the last bound nothing is known but that it is passed.
-      const high = LATENCY_BUCKETS_MS[i] ?? low
+      const high = bounds[i] ?? low
       return low + (high - low) * ((rank - below) / count)
     }
     below += count
   }
-  return LATENCY_BUCKETS_MS.at(-1)
+  return bounds.at(-1)
 }

@@ -1,8 +1,9 @@
 import type { MigrationDefinition } from './definition.ts'
 import { tripwiresOf } from './definition.ts'
+import { emptyLatencies, fineLatencies } from './latency-histogram.ts'
 import type { Path } from './phases.ts'
 import type { Millis } from './state.ts'
-import { LATENCY_BUCKETS_MS, type Measurement } from './wire.ts'
+import type { Measurement } from './wire.ts'
 
 /** Writes and removals are one kind: both change the path. */
 export type OperationKind = 'read' | 'write'
@@ -13,6 +14,7 @@ export interface Figures {
   failed: number
   /** Errors by class; bounded, the rest counts as `other`. */
   readonly errors: Map<string, number>
+  /** By `FINE_LATENCY_BUCKETS_MS`. */
   readonly latency: number[]
   mismatches: number
   compared: number
@@ -55,7 +57,7 @@ export const emptyFigures = (): Figures => ({
   count: 0,
   failed: 0,
   errors: new Map(),
-  latency: new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0),
+  latency: emptyLatencies(),
   mismatches: 0,
   compared: 0,
   secondaryFailures: 0,
@@ -167,7 +169,7 @@ function addTo(series: Series, measurement: Measurement, at: Millis): void {
   figures.mismatches += measurement.mismatches
   figures.compared += measurement.compared
   figures.secondaryFailures += measurement.secondaryFailures
-  addLatency(figures, measurement.latency)
+  addLatency(figures, fineLatencies(measurement))
   for (const [name, count] of Object.entries(measurement.errors)) addErrors(figures, name, count)
 }
 

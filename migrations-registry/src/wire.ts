@@ -101,6 +101,8 @@ export const measurementSchema = z.strictObject({
   errors: counts,
   /** Counts by bucket of `LATENCY_BUCKETS_MS`, one more for everything above. */
   latency: z.array(z.int().min(0)).max(64),
+  /** The same by bucket of `FINE_LATENCY_BUCKETS_MS`. */
+  fine: z.array(z.int().min(0)).max(128).optional(),
   mismatches: z.int().min(0),
   compared: z.int().min(0),
   secondaryFailures: z.int().min(0),
@@ -119,6 +121,21 @@ export type Telemetry = z.output<typeof telemetrySchema>
 export const LATENCY_BUCKETS_MS: readonly number[] = [
   0.1, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192,
 ]
+
+/** Between these milliseconds a bucket's bounds are at most so many times apart. */
+const FINE = { from: 0.25, to: 64, times: 1.15 }
+
+/**
+ * Every bound of `LATENCY_BUCKETS_MS`, and more between those in which a database answers: a p99 that has become 1.3
+ * times what it was has to be told from one that has not.
+ */
+export const FINE_LATENCY_BUCKETS_MS: readonly number[] = LATENCY_BUCKETS_MS.flatMap((bound, i) => {
+  const before = LATENCY_BUCKETS_MS[i - 1] ?? 0
+  if (before < FINE.from || bound > FINE.to) return [bound]
+  const parts = Math.ceil(Math.log(bound / before) / Math.log(FINE.times))
+  const between = Array.from({ length: parts - 1 }, (_, j) => before * (bound / before) ** ((j + 1) / parts))
+  return [...between, bound]
+})
 
 /** Answers of the server to a client's message. */
 export type Answer<T> =

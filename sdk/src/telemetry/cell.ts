@@ -1,4 +1,10 @@
-import { LATENCY_BUCKETS_MS, type Measurement, type Path } from '@switchback/migrations-registry'
+import {
+  coarseLatencies,
+  emptyLatencies,
+  latencyBucket,
+  type Measurement,
+  type Path,
+} from '@switchback/migrations-registry'
 
 export type MeasuredOperation = Measurement['operation']
 
@@ -16,6 +22,7 @@ export interface Cell {
   readonly operation: MeasuredOperation
   count: number
   errors: Map<string, number> | undefined
+  /** By `FINE_LATENCY_BUCKETS_MS`. */
   readonly latency: number[]
   /** Sum of all latencies in milliseconds. */
   totalMs: number
@@ -44,7 +51,7 @@ export const createCell = (
   operation,
   count: 0,
   errors: undefined,
-  latency: new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0),
+  latency: emptyLatencies(),
   totalMs: 0,
   mismatches: 0,
   compared: 0,
@@ -59,9 +66,7 @@ export const createCell = (
 export function recordSuccess(cell: Cell, ms: number): void {
   cell.count++
   cell.totalMs += ms
-  let bucket = 0
-  // Most operations are fast, so the search from below ends early.
-  while (bucket < LATENCY_BUCKETS_MS.length && ms > (LATENCY_BUCKETS_MS[bucket] ?? 0)) bucket++
+  const bucket = latencyBucket(ms)
   cell.latency[bucket] = (cell.latency[bucket] ?? 0) + 1
 }
 
@@ -94,7 +99,8 @@ export const measurementOf = (cell: Cell): Measurement => ({
   operation: cell.operation,
   count: cell.count,
   errors: Object.fromEntries(cell.errors ?? []),
-  latency: [...cell.latency],
+  latency: coarseLatencies(cell.latency),
+  fine: [...cell.latency],
   mismatches: cell.mismatches,
   compared: cell.compared,
   secondaryFailures: cell.secondaryFailures,

@@ -1,4 +1,4 @@
-import { LATENCY_BUCKETS_MS } from '@switchback/migrations-registry'
+import { coarseLatencies, LATENCY_BUCKETS_MS } from '@switchback/migrations-registry'
 import type { Cell } from './cell.ts'
 
 const escapeLabel = (value: string): string =>
@@ -56,9 +56,10 @@ const FAMILIES: readonly Family[] = [
     help: 'Time of handler calls.',
     samples: (cell, labels) => {
       const name = 'switchback_operation_duration_seconds'
+      const latency = coarseLatencies(cell.latency)
       let below = 0
       const buckets = LATENCY_BUCKETS_MS.map((bound, i) => {
-        below += cell.latency[i] ?? 0
+        below += latency[i] ?? 0
         return sample(`${name}_bucket`, { ...labels, le: String(bound / 1000) }, below)
       })
       return [

@@ -1,4 +1,4 @@
-import { LATENCY_BUCKETS_MS, telemetrySchema } from '@switchback/migrations-registry'
+import { FINE_LATENCY_BUCKETS_MS, LATENCY_BUCKETS_MS, telemetrySchema } from '@switchback/migrations-registry'
 import { describe, expect, it } from 'vitest'
 import { classOf, recordFailure, recordSuccess } from './cell.ts'
 import { exposition } from './prometheus.ts'
@@ -24,6 +24,9 @@ describe('the recorder', () => {
     })
     expect(measured?.latency).toHaveLength(LATENCY_BUCKETS_MS.length + 1)
     expect([measured?.latency[0], measured?.latency[3], measured?.latency.at(-1)]).toEqual([1, 1, 1])
+    expect(measured?.fine).toHaveLength(FINE_LATENCY_BUCKETS_MS.length + 1)
+    const places = [0.1, 1].map((bound) => measured?.fine?.[FINE_LATENCY_BUCKETS_MS.indexOf(bound)])
+    expect([...places, measured?.fine?.at(-1)]).toEqual([1, 1, 1])
     expect(recorder.take()).toBeUndefined()
   })
 

@@ -215,7 +215,10 @@ async function copyAll(
   let ranges = 0
   const counts = { retries: 0 }
   const open: OpenRange[] = []
-  const limit = createRateLimit(order, deps.clock, { rowsPerSecond: () => limitsOf(order).rowsPerSecond })
+  const limit = createRateLimit(order, deps.clock, {
+    workers: deps.workers,
+    rowsPerSecond: () => limitsOf(order).rowsPerSecond,
+  })
   await together(order.signal, deps.workers, (signal, place) => {
     const run: CopyRun = {
       ...deps,

@@ -18,6 +18,8 @@ export interface Places {
 /** One copy, as it stands in the target; any number of processes may share it. */
 export interface Copy {
   readonly total: number
+  /** Rows of old are copied without being locked. */
+  readonly withoutLocks: boolean
   /**
    * The next range of about `size` rows; undefined where all have been handed out. `later` where what comes next
    * has to wait for ranges that are not done.
@@ -160,6 +162,7 @@ export async function copyOn(
 
   return {
     total: copy.total,
+    withoutLocks,
     next: (size, worker) => {
       // One at a time: the workers of a process share the frontier.
       const mine = turn.then(() => handOut(size, worker))

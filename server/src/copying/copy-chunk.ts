@@ -3,6 +3,7 @@ import { orderBy, type Range, rangeParams, type Side, within } from '../mapping/
 import type { Mapping } from '../mapping/mapping.ts'
 import { differs } from '../mapping/table-columns.ts'
 import type { Connection } from '../target/target.ts'
+import type { Rests } from './pace.ts'
 
 export interface OpenRange extends Range {
   /** Of its checkpoint. */
@@ -13,6 +14,8 @@ export interface OpenRange extends Range {
   readonly again: boolean
   /** Rows of old may be copied without locks: those that were written meanwhile are looked at again. */
   readonly withoutLocks: boolean
+  /** What is copied without locks may take its time. */
+  readonly rests?: Rests
 }
 
 export interface ChunkCopied {
@@ -80,8 +83,8 @@ const lockRows = ({ table }: Side): string => `for no key update of ${table.spli
 
 /**
  * Copies one range of which new has no row yet: as `copyChunk`, but it inserts without looking for a row to
- * overwrite, which takes half of the time, and without locks where a second look comes after. Undefined also
- * where new has rows in the range. Fails where a row comes to be in new meanwhile: nothing is overwritten by
+ * overwrite, which takes half of the time, and without locks where a second look comes after; then it may rest
+ * between rows. Undefined also where new has rows in the range. Fails where a row comes to be in new meanwhile: nothing is overwritten by
  * mistake.
  */
 export async function fillChunk(
@@ -93,6 +96,8 @@ export async function fillChunk(
   const { old } = mapping
   // The bounds of a part say nothing about keys of new.
   const isPart = range.side !== old
+  const rests = range.withoutLocks ? range.rests : undefined
+  const [every, seconds] = [values.length + 2, values.length + 3]
   const text = `
     with claimed as materialized (
       ${claim(numbers)}
@@ -101,18 +106,21 @@ export async function fillChunk(
     ), copied as (
       insert into ${mapping.to.table} (${targets(mapping)}) overriding system value
       select ${sources(mapping)} from (
-        select ${oldValues(mapping)} from ${range.side.table}
+        select ${oldValues(mapping)}${rests === undefined ? '' : ', row_number() over () as place'}
+        from ${range.side.table}
         where exists (select from claimed) and ${within(range.side, numbers)}
         order by ${orderBy(old)}
         ${range.withoutLocks ? '' : lockRows(old)}
       ) source
+      ${rests === undefined ? '' : `where place % $${every}::int <> 0 or pg_sleep($${seconds}::float8) is not null`}
       returning 1
     )
     update switchback.checkpoints c
     set done = true, ms = ${SINCE_BEGUN}, rows = copied.count, changed = copied.count
     from claimed, (select count(*) from copied) copied where c.id = claimed.id
     returning c.rows, c.changed`
-  return once(on, mapping, range)(text, [range.id, ...values])
+  const resting = rests === undefined ? [] : [rests.rows, rests.ms / 1000]
+  return once(on, mapping, range)(text, [range.id, ...values, ...resting])
 }
 
 /**

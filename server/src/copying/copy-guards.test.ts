@@ -1,4 +1,5 @@
 import { definitionSchema } from '@switchback/migrations-registry'
+import { waitFor } from '@switchback/test/support'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ExecutionWorld, executionWorld } from '../execution/execution-for-tests.ts'
 import { describeMapping, type Mapping } from '../mapping/mapping.ts'
@@ -85,6 +86,28 @@ test.each([{ copy: fillChunk }, { copy: copyChunk }])(
     expect(await world.rows('select from new_t')).toEqual([])
   },
 )
+
+test('a range that is filled with rests has every row', async () => {
+  const range = { ...(await firstRange()), withoutLocks: true, rests: { rows: 7, ms: 1 } }
+  expect(await target.connection((on) => fillChunk(on, mapping, range))).toEqual({ rows: 100, changed: 100 })
+  expect(await world.rows('table new_t order by id')).toEqual(await world.rows('table old_t order by id'))
+})
+
+test('a statement rests where it keeps nobody waiting, and never with rows of old locked', async () => {
+  const range = { ...(await firstRange()), rests: { rows: 1, ms: 3_600_000 } }
+  const stop = new AbortController()
+  const resting = target.cancellable(stop.signal, (on) =>
+    fillChunk(on, mapping, { ...range, withoutLocks: true }),
+  )
+  await waitFor(
+    async () => (await world.rows(`select from pg_stat_activity where wait_event = 'PgSleep'`)).length === 1,
+  )
+  stop.abort()
+  await expect(resting).rejects.toMatchObject({ code: 'work-stopped' })
+  expect(
+    await target.connection((on) => fillChunk(on, mapping, { ...range, withoutLocks: false })),
+  ).toMatchObject({ rows: 100 })
+})
 
 test.each(Object.entries(STALE))(
   'no row is given up by a range of which %s is not what its checkpoint says',

@@ -37,9 +37,13 @@ const LOCK_TIMEOUT_MS = 700
 const FIRST_CHUNK = 2_000
 /** From this size on the next range is looked up while this one is copied. */
 const AHEAD_FROM = 1_000
-/** A chunk is at most so small a part of the rows, so that few of the application's writes meet one and wait… */
+/**
+ * A chunk is at most so small a part of the rows, so that few of the application's writes meet one and wait: any
+ * write of a row of it, or, where rows of old are not locked, one that comes to make the row of new.
+ */
 const PARTS = 250
-/** …but for chunks that nobody waits for long. */
+const PARTS_WITHOUT_LOCKS = 100
+/** But for chunks that nobody waits for long. */
 const SHORT_CHUNK = 2_000
 const TRIES_BEFORE_SPLIT = 3
 const BUSY_MS = 50
@@ -79,7 +83,8 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
       )
       pending ??= await nextRange()
       if (pending === undefined) return
-      const range = pending
+      const rests = run.limit.rests()
+      const range = rests === undefined ? pending : { ...pending, rests }
       if (atMost(size) >= AHEAD_FROM && ahead === undefined && run.open.length === 0) {
         ahead = run.copy.next(atMost(size), name)
         // Whoever asks for it hears of a failure.
@@ -136,7 +141,8 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
 
 function limitsOfChunks({ mapping, copy }: CopyRun): ChunkLimits {
   const { chunk } = mapping.copy
-  const most = Math.max(chunk.min, SHORT_CHUNK, Math.ceil(copy.total / PARTS))
+  const parts = copy.withoutLocks ? PARTS_WITHOUT_LOCKS : PARTS
+  const most = Math.max(chunk.min, SHORT_CHUNK, Math.ceil(copy.total / parts))
   return { ...chunk, max: Math.min(chunk.max, most) }
 }
 

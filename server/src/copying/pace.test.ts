@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createPace, mostRows, SHORTEST_CHUNK } from './pace.ts'
+import { createPace, mostRows, restsAt, SHORTEST_CHUNK } from './pace.ts'
 
 /**
  * An application and a copy on one database, second by second. `suffers` says how many times longer the
@@ -81,8 +81,8 @@ it('judges a pace by what was measured at it alone', async () => {
   const { pass, paces } = together({ suffers: (rows) => (rows > 30_000 ? 3 : 1) })
   await pass(12, false)
   await pass(120, true)
-  // One step down from 40,000 is enough.
-  expect(Math.max(...paces)).toBe(40_000)
+  // One step down from there is enough.
+  expect(Math.max(...paces)).toBe(30_000 * 1.5)
   expect(Math.min(...paces.filter((rows) => rows > 0))).toBeGreaterThan(10_000)
 })
 
@@ -95,9 +95,9 @@ it('rests to learn what the application takes by itself, where that has changed'
   await pass(400, true)
   expect(rested.length).toBeGreaterThan(0)
   expect(Math.max(...lastOf(paces))).toBeGreaterThan(20_000)
-  // By doubling again, not by steps of 15 %.
+  // By large steps again, not by those of 15 %.
   const after = paces.slice(paces.lastIndexOf(0) + 1).filter((rows, i, all) => rows !== all[i - 1])
-  expect((after[1] ?? 0) / (after[0] ?? 1)).toBeCloseTo(2, 1)
+  expect((after[1] ?? 0) / (after[0] ?? 1)).toBeCloseTo(1.5, 1)
 })
 
 it('finds out that it began in a bad moment of the application', async () => {
@@ -138,7 +138,14 @@ it('says what it goes by', async () => {
   expect(pace.now().because).toMatch(/^the application's reads of old: p99 \d+ms, \d\.\d\d times 10ms/)
 })
 
-it('cuts statements so short that few wait for one', () => {
-  expect(mostRows(500)).toBe(SHORTEST_CHUNK)
-  expect(mostRows(100_000)).toBe(1_000)
+it('cuts statements so that they take a tenth of a second, rests included', () => {
+  expect(mostRows(200)).toBe(SHORTEST_CHUNK)
+  expect(mostRows(100_000)).toBe(10_000)
+  for (const rowsPerSecond of [500, 5_000, 20_000, 100_000]) {
+    const { rows, ms } = restsAt(rowsPerSecond)
+    expect(rows).toBeLessThanOrEqual(mostRows(rowsPerSecond))
+    // PostgreSQL sleeps for whole milliseconds: shorter rests would be longer than they are meant to be.
+    expect(ms).toBeGreaterThanOrEqual(2)
+    expect((rows / rowsPerSecond) * 1000 * 0.8).toBeCloseTo(ms, 6)
+  }
 })

@@ -18,11 +18,22 @@ interface PaceOptions {
 /** Fast enough that small tables are soon done, slow enough that nobody notices before the first look. */
 const FIRST = 20_000
 const LEAST = 500
-/** Rows of one statement at this pace take about so long that nobody who waits for a core or a lock notices. */
-const STATEMENTS_PER_SECOND = 100
-export const SHORTEST_CHUNK = 100
+/** What a statement costs beside its rows counts for little then, and nobody waits for one for long. */
+const STATEMENTS_PER_SECOND = 10
+export const SHORTEST_CHUNK = 50
+/** Rows that are written in one go within a statement: it takes less than a millisecond. */
+const AT_ONCE = 50
+/** PostgreSQL sleeps for whole milliseconds. */
+const SHORTEST_REST_MS = 2
+/** What of a statement's time is for resting; what is left over is rested after it. */
+const RESTING = 0.8
 
 const LOOK_MS = 3_000
+/** A p99 of a few seconds is as often too low as too high: up goes only who has looked for longer. */
+const LOOK_LONGER_MS = 6_000
+/** Until somebody suffers for the first time, then. */
+const STEP_AT_FIRST = 1.5
+const STEP = 1.15
 /** Until what an instance has measured is here: it tells once a second, and servers tell each other once a second. */
 const LATE_MS = 2_000
 const REST_MS = 6_000
@@ -41,15 +52,27 @@ const NOT_US = 3
 export const mostRows = (rowsPerSecond: number): number =>
   Math.max(SHORTEST_CHUNK, Math.round(rowsPerSecond / STATEMENTS_PER_SECOND))
 
+/** Rests within a statement: so many ms after so many rows each. */
+export interface Rests {
+  readonly rows: number
+  readonly ms: number
+}
+
+/** Spreads the rows of a statement over its time at a pace: what disturbs others is a core that is busy for long. */
+export function restsAt(rowsPerSecond: number): Rests {
+  const rows = Math.max(AT_ONCE, Math.ceil((rowsPerSecond * SHORTEST_REST_MS) / (1000 * RESTING)))
+  return { rows, ms: (rows * 1000 * RESTING) / rowsPerSecond }
+}
+
 /**
  * Feels its way to the pace at which the p99 of the application's operations stays within a factor of what it is
- * without us: it goes up as long as that is so, at first by doubling, and down at once where it is not. What it is
+ * without us: it goes up as long as that is so, at first by large steps, and down at once where it is not. What it is
  * without us is measured before the beginning, and again in short rests: an application is not the same all day.
  */
 export function createPace({ clock, factor }: PaceOptions): Pace {
   const began = clock()
   let rate = FIRST
-  let doubling = true
+  let step = STEP_AT_FIRST
   let because = 'too little was measured of the application yet'
   const usual = new Map<string, number>()
   let usualAt: number | undefined
@@ -92,21 +115,22 @@ export function createPace({ clock, factor }: PaceOptions): Pace {
     const limit = factor()
     if (found === undefined) {
       // Nobody there to be slowed down, or hardly anybody.
-      if (tried) turnTo(rate * 1.2)
+      if (tried) turnTo(rate * STEP)
       return
     }
     const { kind, p99, before, times } = found
     because = `the application's ${kind}: p99 ${ms(p99)}, ${times.toFixed(2)} times ${ms(before)} without copying`
     if (times > limit) {
       stillAbove = rate <= LEAST ? stillAbove + 1 : 0
-      doubling = false
+      step = STEP
       turnTo(Math.min(rate, Math.max(reached, LEAST)) * Math.max(0.4, limit / times) * 0.9)
       if (stillAbove >= NOT_US) rest()
       return
     }
     stillAbove = 0
     if (times < IMPROBABLE && clock() - (usualAt ?? began) > DOUBT_AFTER_MS) rest()
-    if (times < 1 + (limit - 1) * NEAR && tried) turnTo(rate * (doubling ? 2 : 1.15))
+    const lookedFor = clock() - changedAt - LATE_MS
+    if (times < 1 + (limit - 1) * NEAR && tried && lookedFor >= LOOK_LONGER_MS) turnTo(rate * step)
   }
 
   function rest(): void {
@@ -131,7 +155,7 @@ export function createPace({ clock, factor }: PaceOptions): Pace {
       if (restingSince !== undefined) {
         learn(await measure(restingSince + LATE_MS))
         restingSince = undefined
-        doubling = true
+        step = STEP_AT_FIRST
         turnTo(rate)
         return
       }

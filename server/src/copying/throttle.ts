@@ -1,7 +1,7 @@
 import type { WorkOrder } from '../execution/execution-port.ts'
 import { throwIfStopped } from '../target/execution-error.ts'
 import { pause } from '../target/pause.ts'
-import { mostRows } from './pace.ts'
+import { mostRows, type Rests, restsAt } from './pace.ts'
 
 export interface ChunkLimits {
   /** Milliseconds that one chunk should take. */
@@ -19,6 +19,8 @@ export function nextChunkSize(size: number, ms: number, { target, min, max }: Ch
 export interface RateLimit {
   /** Rows that one statement may be of, at most; undefined without bound. */
   most(): number | undefined
+  /** How a statement is to rest that keeps nobody waiting meanwhile; undefined where it need not. */
+  rests(): Rests | undefined
   /** Waits until `rows` more may be gone through. */
   take(rows: number, signal: AbortSignal): Promise<void>
   /** Why it has had somebody wait lately; undefined where it has not. */
@@ -33,15 +35,18 @@ const LATELY_MS = 1_000
  * Spreads rows over time, by the pace of the order and, where rows are copied, by the limit of a second.
  *
  * @param perRow rows that cost an application as much as one that is copied
+ * @param workers how many go through rows at the same time
  */
 export function createRateLimit(
   order: Pick<WorkOrder, 'pace'>,
   clock: () => number,
   {
     perRow = 1,
+    workers = 1,
     rowsPerSecond = () => undefined,
   }: {
     readonly perRow?: number
+    readonly workers?: number
     readonly rowsPerSecond?: () => number | undefined
   } = {},
 ): RateLimit {
@@ -56,6 +61,10 @@ export function createRateLimit(
     most: () => {
       const now = pace()
       return now === undefined ? undefined : mostRows(now.rowsPerSecond) * perRow
+    },
+    rests: () => {
+      const now = pace()
+      return now === undefined ? undefined : restsAt((now.rowsPerSecond * perRow) / workers)
     },
     take: async (rows, signal) => {
       order.pace?.passed(rows / perRow)

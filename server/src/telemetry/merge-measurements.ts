@@ -1,4 +1,4 @@
-import type { Measurement } from '@switchback/migrations-registry'
+import { fineLatencies, type Measurement } from '@switchback/migrations-registry'
 
 type Sum = { -readonly [K in keyof Measurement]: Measurement[K] }
 
@@ -15,6 +15,7 @@ export function createMerger() {
           ...measurement,
           errors: { ...measurement.errors },
           latency: [...measurement.latency],
+          fine: [...fineLatencies(measurement)],
           ...(measurement.shadow === undefined ? {} : { shadow: { ...measurement.shadow } }),
         })
         return
@@ -31,6 +32,8 @@ export function createMerger() {
         }
       }
       sum.latency = sum.latency.map((count, i) => count + (measurement.latency[i] ?? 0))
+      const fine = fineLatencies(measurement)
+      sum.fine = fineLatencies(sum).map((count, i) => count + (fine[i] ?? 0))
       for (const [name, count] of Object.entries(measurement.errors)) {
         sum.errors[name] = (sum.errors[name] ?? 0) + count
       }
