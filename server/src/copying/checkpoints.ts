@@ -8,6 +8,7 @@ import { type Part, sideOf } from '../walks/walk.ts'
 import { endsOf, upperOf } from '../walks/walk-ends.ts'
 import type { OpenRange } from './copy-chunk.ts'
 import { settleCopy, WITHOUT_WAITING } from './settle-copy.ts'
+import { LOOKED_PER_ROW } from './throttle.ts'
 
 /** Where a copy reads, and where it writes and keeps its checkpoints; one database or two. */
 export interface Places {
@@ -23,8 +24,10 @@ export interface Copy {
   /**
    * The next range of about `size` rows; undefined where all have been handed out. `later` where what comes next
    * has to wait for ranges that are not done.
+   *
+   * @param most so many rows at a pace, where there is one: those that are only looked at count for less
    */
-  next(size: number, worker: string): Promise<OpenRange | 'later' | undefined>
+  next(size: number, worker: string, most?: number): Promise<OpenRange | 'later' | undefined>
   /**
    * A range that was handed out, is not done, and that nobody is copying now: whoever had it has died, given it
    * up, or not come to it yet. `busy` where there are such, but all are being copied.
@@ -88,7 +91,11 @@ export async function copyOn(
   /** What old's writers may have missed is known when all have copied: whoever leads opens the second look. */
   const isSecondLook = (part: number): boolean => withoutLocks && parts[part]?.since !== undefined
 
-  async function handOut(size: number, worker: string): Promise<OpenRange | 'later' | undefined> {
+  async function handOut(
+    size: number,
+    worker: string,
+    most: number | undefined,
+  ): Promise<OpenRange | 'later' | undefined> {
     for (let looked = false; ; ) {
       const part = parts[at.part]
       if (isEnded(at)) {
@@ -108,7 +115,8 @@ export async function copyOn(
       if (part.since !== undefined && (await isOpenBefore(at.part))) return 'later'
       if (part.blocks !== undefined) await requireSameBlocks(source, part.blocks)
       // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
-      const upTo = (await ends.endOf(at.part, part, { after, upTo: upper }, size)) ?? upper
+      const piece = most === undefined ? undefined : { at: mapping.old, rows: most * LOOKED_PER_ROW }
+      const upTo = (await ends.endOf(at.part, part, { after, upTo: upper }, size, piece)) ?? upper
       const { rows } = await target.query<CheckpointRow>(
         `with moved as (
            update switchback.copies set frontier = $3
@@ -121,7 +129,8 @@ export async function copyOn(
       )
       const [row] = rows
       at = row === undefined ? await positionNow() : { ...at, after: upTo }
-      if (row !== undefined) return rangeOf(row)
+      if (row === undefined) continue
+      return { ...rangeOf(row), ...(most !== undefined && part.inKeyOrder ? { counts: most } : {}) }
     }
   }
 
@@ -163,9 +172,9 @@ export async function copyOn(
   return {
     total: copy.total,
     withoutLocks,
-    next: (size, worker) => {
+    next: (size, worker, most) => {
       // One at a time: the workers of a process share the frontier.
-      const mine = turn.then(() => handOut(size, worker))
+      const mine = turn.then(() => handOut(size, worker, most))
       turn = mine.catch(() => undefined)
       return mine
     },

@@ -16,6 +16,8 @@ export interface OpenRange extends Range {
   readonly withoutLocks: boolean
   /** What is copied without locks may take its time. */
   readonly rests?: Rests
+  /** At a pace it counts for so many rows at least: it looks at more than it copies. */
+  readonly counts?: number
 }
 
 export interface ChunkCopied {

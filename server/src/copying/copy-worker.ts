@@ -66,7 +66,7 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
     for (;;) {
       const looked = ahead
       ahead = undefined
-      const handedOut = await (looked ?? run.copy.next(atMost(size), name))
+      const handedOut = await (looked ?? run.copy.next(atMost(size), name, run.limit.most()))
       if (handedOut !== undefined && handedOut !== 'later') return handedOut
       const left = await run.copy.leftOver(name)
       if (left !== 'busy' && (left !== undefined || handedOut === undefined)) return left
@@ -86,7 +86,7 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
       const rests = run.limit.rests()
       const range = rests === undefined ? pending : { ...pending, rests }
       if (atMost(size) >= AHEAD_FROM && ahead === undefined && run.open.length === 0) {
-        ahead = run.copy.next(atMost(size), name)
+        ahead = run.copy.next(atMost(size), name, run.limit.most())
         // Whoever asks for it hears of a failure.
         ahead.catch(() => undefined)
       }
@@ -109,7 +109,7 @@ export async function copyWorker(run: CopyRun, name: string): Promise<void> {
       if (copied === undefined || copied instanceof Error) continue
       size = nextChunkSize(size, run.clock() - began, chunk)
       run.progress.advance(copied.rows)
-      await run.limit.take(copied.rows, run.signal)
+      await run.limit.take(Math.max(copied.rows, range.counts ?? 0), run.signal)
     }
   }
   for (;;) {

@@ -8,7 +8,7 @@ import type { Connection, Target } from '../target/target.ts'
 import { together } from '../target/together.ts'
 import { hashedSlices, JOIN_BY_HASH, JOIN_BY_INDEX, type Sides, sidesOf } from '../walks/slices.ts'
 import { hasStray, sweepChunk } from './copy-chunk.ts'
-import { createRateLimit, type RateLimit, whileHeldBack } from './throttle.ts'
+import { createRateLimit, LOOKED_PER_ROW, type RateLimit, whileHeldBack } from './throttle.ts'
 
 export interface SweepDeps extends Patience {
   readonly target: Target
@@ -17,8 +17,6 @@ export interface SweepDeps extends Patience {
 
 /** Rows of old that are looked at in one statement. */
 const PIECE = 50_000
-/** So many that are looked at cost an application as much as one that is copied. */
-const PER_ROW = 4
 /** Rows of new that are removed in one transaction, at most. */
 const CHUNK = 20_000
 /** Below PostgreSQL's deadlock timeout, so that the application is never the victim. */
@@ -46,7 +44,7 @@ export async function sweep(
   total: number,
 ): Promise<number> {
   progress.stage('sweeping', total)
-  const limit = createRateLimit(order, deps.clock, { perRow: PER_ROW })
+  const limit = createRateLimit(order, deps.clock, { perRow: LOOKED_PER_ROW })
   const next = await piecesOf(deps, order, mapping, limit)
   let swept = 0
   await together(order.signal, deps.workers, async (signal) => {

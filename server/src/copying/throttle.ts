@@ -27,6 +27,8 @@ export interface RateLimit {
   readonly because: string | undefined
 }
 
+/** So many rows that are looked at cost an application as much as one that is copied. */
+export const LOOKED_PER_ROW = 4
 /** What is not used is not saved up for longer than this: it would be gone through in one go. */
 const SAVED_MS = 50
 const LATELY_MS = 1_000

@@ -136,3 +136,29 @@ test('what a crash takes back of the last that was handed out is handed out agai
   await target.connection((on) => fillChunk(on, mapping, range))
   expect(await copy.settle()).toBe('second look')
 })
+
+test('at a pace, the second look goes through a few rows of all at a time, and they count for what that takes', async () => {
+  const mapping = await mapped()
+  const range = await firstRange(mapping, true)
+  await target.connection((on) => fillChunk(on, mapping, range))
+  await world.pool.query('update old_t set v = $$late$$ where id in (2, 3, 50)')
+  const copy = await openCopy(places(true), mapping, 3)
+  expect(await copy.settle()).toBe('second look')
+  await copy.lookAgain()
+  const pieces = [await copy.next(1_000, 'one', 10), await copy.next(1_000, 'one', 10)]
+  expect(pieces).toMatchObject([
+    { after: undefined, upTo: ['40'], counts: 10, again: true },
+    { after: ['40'], upTo: ['80'], counts: 10 },
+  ])
+  for (const piece of pieces) {
+    if (typeof piece !== 'object') throw new Error('there is no piece')
+    await target.connection((on) => copyChunk(on, mapping, piece))
+  }
+  expect(await world.rows(`select id from new_t where v = 'late' order by id`)).toEqual(
+    [2, 3, 50].map((id) => ({ id })),
+  )
+  // Without one, so few are copied at once.
+  const rest = await copy.next(1_000, 'one')
+  expect(rest).toMatchObject({ after: ['80'], upTo: ['100'] })
+  expect(rest).not.toHaveProperty('counts')
+})

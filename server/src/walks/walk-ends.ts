@@ -22,8 +22,17 @@ export async function upperOf(
 
 /** Where ranges end. */
 export interface Ends {
-  /** That of the next range of about `size` rows of a part; undefined where no more are left. */
-  endOf(place: number, part: Part, range: Range, size: number): Promise<Key | undefined>
+  /**
+   * That of the next range of about `size` rows of a part; undefined where no more are left. Of a part of which most
+   * rows do not count, where they are had in the order of their keys: of `looked` rows, where that is said.
+   */
+  endOf(
+    place: number,
+    part: Part,
+    range: Range,
+    size: number,
+    looked?: { readonly at: Side; readonly rows: number },
+  ): Promise<Key | undefined>
   /** How many rows were written since: looked up once. Not counted any further than it matters. */
   young(place: number, part: Part): Promise<number>
 }
@@ -41,10 +50,11 @@ export function endsOf(on: Sql, sideAt: (place: number) => Side, most: number): 
   }
   return {
     young,
-    endOf: async (place, part, range, size) => {
+    endOf: async (place, part, range, size, looked) => {
       const side = sideAt(place)
       if (part.blocks !== undefined) return afterBlocks(part, range.after, size)
       if (part.since === undefined) return keyAt(on, side, range, size)
+      if (part.inKeyOrder && looked !== undefined) return keyAt(on, looked.at, range, looked.rows)
       const rows = await young(place, part)
       if (part.inKeyOrder) return rows <= FEW ? undefined : keyAt(on, side, range, size)
       return nextHash(range.after, Math.min(MOST_SLICES, Math.max(1, Math.ceil(rows / most))))
