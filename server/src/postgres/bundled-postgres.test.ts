@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, spawnNode, watchdog } from '@switchback/test/support'
+import { freePort, spawnNode, waitFor, watchdog } from '@switchback/test/support'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type BundledPostgres, startBundledPostgres } from './bundled-postgres.ts'
@@ -66,8 +66,8 @@ function otherProcess(dataDir: string): ReturnType<typeof spawnNode> {
   const program = `
     const { startBundledPostgres } = await import(${JSON.stringify(built)})
     const postgres = await startBundledPostgres({ dataDir: ${JSON.stringify(dataDir)}, settings: ${JSON.stringify(quick)} })
-    console.log('up', postgres.pid, postgres.port)
     process.on('SIGTERM', () => postgres.stop().then(() => process.exit(0)))
+    console.log('up', postgres.pid, postgres.port)
     setInterval(() => {}, 1000)`
   return spawnNode(['--input-type=module', '-e', program])
 }
@@ -142,6 +142,27 @@ test('starts that all found nothing running end up with one server', async () =>
   await (await start()).stop()
   const all = await Promise.all([start(), start(), start()])
   expect(new Set(all.map((one) => one.pid)).size).toBe(1)
+})
+
+test('a start that another has made the lock file of, and not written yet, ends up with the other', async () => {
+  const first = await start()
+  await first.stop()
+  const file = join(first.dataDir, 'postmaster.pid')
+  writeFileSync(file, '')
+  const second = start()
+  await waitFor(() => readFileSync(join(first.dataDir, 'switchback.log'), 'utf8').includes('is empty'), {
+    what: 'PostgreSQL to refuse',
+  })
+  rmSync(file)
+  const { pid } = await second
+  expect(readPostmasterFile(first.dataDir)?.pid).toBe(pid)
+})
+
+test('an empty postmaster.pid that nobody writes is told of, with what to do', async () => {
+  const first = await start()
+  await first.stop()
+  writeFileSync(join(first.dataDir, 'postmaster.pid'), '')
+  await expect(start()).rejects.toThrow(/postmaster\.pid is empty.*remove the file, and start again/)
 })
 
 test('a postmaster.pid that names a stranger does not keep it from starting', async () => {

@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { isRunning, worksIn } from './process-table.ts'
 
 /** What `postmaster.pid` says: PostgreSQL writes it while starting and removes it as its last act. */
@@ -42,4 +43,17 @@ export function disownStalePostmasterFile(dataDir: string): void {
   const file = join(dataDir, 'postmaster.pid')
   const text = readFileSync(file, 'utf8')
   writeFileSync(file, text.replace(/^\d+/, String(process.pid)))
+}
+
+/** PostgreSQL makes the file and writes to it right after. */
+const WRITTEN_WITHIN_MS = 3_000
+
+/** False as soon as the file is gone or says something: another was starting. True where nobody is about to write it. */
+export async function staysEmpty(dataDir: string): Promise<boolean> {
+  const deadline = performance.now() + WRITTEN_WITHIN_MS
+  while (performance.now() < deadline) {
+    if (statSync(join(dataDir, 'postmaster.pid'), { throwIfNoEntry: false })?.size !== 0) return false
+    await pause(10)
+  }
+  return true
 }

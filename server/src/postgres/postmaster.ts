@@ -6,7 +6,7 @@ import { childEnvironment, SUPERUSER } from './cluster.ts'
 import { freePort } from './free-port.ts'
 import { commandFor, type Identity } from './identity.ts'
 import { messageOf, PostgresError } from './postgres-error.ts'
-import { disownStalePostmasterFile, findPostmaster, type Postmaster } from './postmaster-file.ts'
+import { disownStalePostmasterFile, findPostmaster, type Postmaster, staysEmpty } from './postmaster-file.ts'
 import { openServerLog } from './server-log.ts'
 
 export interface PostmasterOptions {
@@ -80,6 +80,13 @@ async function startPostmaster(
     if (failure !== undefined || child.exitCode !== null || child.signalCode !== null) {
       const said = failure ?? log.tail(12)
       if (/lock file "postmaster\.pid" already exists/.test(said)) return undefined
+      if (/lock file "postmaster\.pid" is empty/.test(said)) {
+        if (!(await staysEmpty(dataDir))) return undefined
+        throw new PostgresError(
+          'postgres-start-failed',
+          `${dataDir}/postmaster.pid is empty: what is left of a start that was cut off. Make sure that no PostgreSQL runs in this folder, remove the file, and start again.`,
+        )
+      }
       if (options.port === undefined && /could not bind IPv4 address/.test(said)) return undefined
       throw new PostgresError('postgres-start-failed', `PostgreSQL did not start in ${dataDir}:\n${said}`)
     }
