@@ -87,9 +87,9 @@ export class RealServer {
     return (text === '' ? undefined : JSON.parse(text)) as Result
   }
 
-  async token(role: string): Promise<string> {
-    const { token } = await this.call<{ token: string }>('POST', '/v1/tokens', { name: `a ${role}`, role })
-    return token
+  async token(role: string, more: { readonly migrations?: readonly string[] } = {}): Promise<string> {
+    const asked = { name: `a ${role}`, role, ...more }
+    return (await this.call<{ token: string }>('POST', '/v1/tokens', asked)).token
   }
 
   /** Registers a migration, whose `expand` has run when this resolves. */

@@ -138,6 +138,19 @@ describe('connecting', () => {
     await client.ready()
   })
 
+  it.each(['unknown-instance', 'out-of-scope'])(
+    'registers again where its heartbeat is answered %s, and so hears why',
+    async (code) => {
+      server.heartbeatMs = 20
+      const client = await joined()
+      const before = server.received.registrations.length
+      server.refuse = () => ({ code, message: 'told when it registers', retryable: false })
+      server.refuseBeats = code
+      await waitFor(() => server.received.registrations.length > before)
+      await waitFor(() => !client.status().registered)
+    },
+  )
+
   it('tries a refusal that may pass again', async () => {
     server.refuse = () => ({ code: 'store-unavailable', message: 'later', retryable: true })
     const client = joined({ startTimeout: 10_000 })

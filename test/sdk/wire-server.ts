@@ -39,6 +39,8 @@ export interface WireServer {
   refuse:
     | ((body: Registration) => { code: string; message: string; retryable: boolean } | undefined)
     | undefined
+  /** Answers heartbeats with this code instead. */
+  refuseBeats: string | undefined
   heartbeatMs: number
   leaseMs: number
   /** Set to leave messages of this kind without an answer. */
@@ -71,6 +73,7 @@ export async function startWireServer(state: Snapshot, port = 0): Promise<WireSe
     received,
     state,
     refuse: undefined,
+    refuseBeats: undefined,
     heartbeatMs: 60_000,
     leaseMs: 15_000,
     mute: new Set(),
@@ -122,6 +125,8 @@ export async function startWireServer(state: Snapshot, port = 0): Promise<WireSe
     })
     socket.on('heartbeat', (body, answer) => {
       received.heartbeats.push(heartbeatSchema.parse(body))
+      const code = server.refuseBeats
+      if (code !== undefined) return answer({ ok: false, error: { code, message: code, retryable: false } })
       ok('heartbeat', answer, { revision: server.state.revision, leaseMs: server.leaseMs })
     })
     socket.on('progress', (body, answer) => {

@@ -20,7 +20,13 @@ import { createRegistrations, type Registrations } from './registrations.ts'
 const REQUEST_TIMEOUT_MS = 10_000
 const RESYNC_MS = 60_000
 /** Answers that say that the server does not count this process as this instance. */
-const LOST: ReadonlySet<string> = new Set(['unknown-instance', 'forgotten', 'instance-taken'])
+const LOST: ReadonlySet<string> = new Set([
+  'unknown-instance',
+  'forgotten',
+  'instance-taken',
+  // Registering anew is where it is told what its token lacks.
+  'out-of-scope',
+])
 
 export interface SessionOptions {
   readonly link: Link

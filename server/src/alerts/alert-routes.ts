@@ -11,7 +11,7 @@ import { alertmanagerSchema, signalsOfAlertmanager } from '../receivers/alertman
 import { plainAlertSchema, signalOfPlain } from '../receivers/plain.ts'
 import type { AlertInbox } from './alert-inbox.ts'
 import type { StoredAlert } from './alert-store.ts'
-import { findAlert, listAlerts } from './alert-store.ts'
+import { findAlert, listAlerts, migrationOf } from './alert-store.ts'
 import type { Replay } from './dead-letters.ts'
 
 const action = z.enum(['revert', 'pause', 'notify', 'none'])
@@ -115,6 +115,8 @@ export function alertRoutes({ db, clock, newId, inbox, replay }: AlertRoutesDeps
       path: '/v1/alerts',
       permission: 'read',
       summary: 'Alerts with what was decided and why, newest first',
+      description:
+        'A token for certain migrations is told of alerts about those; not of alerts that are about no migration.',
       query: z.strictObject({
         migration: z.string().min(1).max(200).optional(),
         action: action.optional(),
@@ -122,13 +124,16 @@ export function alertRoutes({ db, clock, newId, inbox, replay }: AlertRoutesDeps
         limit: limit(100),
       }),
       response: z.object({ alerts: z.array(alertSchema) }),
-      handle: async ({ query }) => {
+      handle: async ({ query }, { principal }) => {
         const { migration, action: done, status } = query
+        if (migration !== undefined) authorizeScope(principal, migration)
+        const { migrations: scope } = principal
         const alerts = await listAlerts(db, {
           limit: query.limit,
           ...(migration === undefined ? {} : { migration }),
           ...(done === undefined ? {} : { action: done }),
           ...(status === undefined ? {} : { status }),
+          ...(scope === undefined ? {} : { scope }),
         })
         return { body: { alerts: alerts.map(view) } }
       },
@@ -142,9 +147,12 @@ export function alertRoutes({ db, clock, newId, inbox, replay }: AlertRoutesDeps
       params: idParams,
       response: alertSchema,
       problems: [404],
-      handle: async ({ params: { id } }) => {
+      handle: async ({ params: { id } }, { principal }) => {
         const alert = await findAlert(db, id)
         if (alert === undefined) throw new HttpProblem('unknown-alert', `There is no alert "${id}".`)
+        const about = migrationOf(alert)
+        if (about === undefined) authorizeUnscoped(principal)
+        else authorizeScope(principal, about)
         return { body: view(alert) }
       },
     }),

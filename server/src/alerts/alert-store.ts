@@ -195,8 +195,14 @@ export interface AlertFilter {
   readonly migration?: string
   readonly action?: SignalAction
   readonly status?: StoredAlert['status']
+  /** Only what is about these migrations. */
+  readonly scope?: readonly string[]
   readonly limit: number
 }
+
+/** What an alert is about, as it was decided, or else as it says itself. */
+export const migrationOf = ({ migration, signal }: StoredAlert): string | undefined =>
+  migration ?? signal.migration
 
 /** Newest first. */
 export async function listAlerts(on: Queryable, filter: AlertFilter): Promise<readonly StoredAlert[]> {
@@ -204,8 +210,15 @@ export async function listAlerts(on: Queryable, filter: AlertFilter): Promise<re
     `select ${COLUMNS} from alerts
      where ($1::text is null or migration = $1) and ($2::text is null or action = $2)
        and ($3::text is null or status = $3)
+       and ($5::text[] is null or coalesce(migration, signal ->> 'migration') = any($5))
      order by received_at desc, id desc limit $4`,
-    [filter.migration ?? null, filter.action ?? null, filter.status ?? null, filter.limit],
+    [
+      filter.migration ?? null,
+      filter.action ?? null,
+      filter.status ?? null,
+      filter.limit,
+      filter.scope ?? null,
+    ],
   )
   return rows.map(toAlert)
 }

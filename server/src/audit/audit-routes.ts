@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { limit, migrationParams, revision, time } from '../http/schemas.ts'
+import type { Scoped } from '../tokens/tokens.ts'
 import type { Audit } from './audit.ts'
 
 const eventSchema = z
@@ -24,12 +25,15 @@ const paging = {
 
 /** The audit log: what was changed by whom, and whether nobody has altered it. */
 export function auditRoutes({ audit }: { readonly audit: Audit }): readonly Route[] {
-  const events = async (query: {
-    readonly since?: number | undefined
-    readonly before?: number | undefined
-    readonly subject?: string | undefined
-    readonly limit: number
-  }) => {
+  const events = async (
+    query: {
+      readonly since?: number | undefined
+      readonly before?: number | undefined
+      readonly subject?: string | undefined
+      readonly limit: number
+    },
+    { migrations: scope }: Scoped,
+  ) => {
     const { since, before, subject } = query
     const found = await audit.events({
       limit: query.limit,
@@ -37,6 +41,7 @@ export function auditRoutes({ audit }: { readonly audit: Audit }): readonly Rout
       ...(since === undefined ? {} : { since }),
       ...(before === undefined ? {} : { before }),
       ...(subject === undefined ? {} : { subject }),
+      ...(scope === undefined ? {} : { scope }),
     })
     return { body: { events: found } }
   }
@@ -47,9 +52,11 @@ export function auditRoutes({ audit }: { readonly audit: Audit }): readonly Rout
       ...common,
       path: '/v1/events',
       summary: 'Changes, newest first; oldest first with `since`',
+      description:
+        'A token for certain migrations is told of changes of those and of their incidents; not of flags, tokens, channels, or what else belongs to no migration.',
       query: z.strictObject({ ...paging, subject: z.string().min(1).max(200).optional() }),
       response,
-      handle: ({ query }) => events(query),
+      handle: ({ query }, { principal }) => events(query, principal),
     }),
     route({
       ...common,
@@ -59,12 +66,13 @@ export function auditRoutes({ audit }: { readonly audit: Audit }): readonly Rout
       scopedBy: 'id',
       query: z.strictObject(paging),
       response,
-      handle: ({ params, query }) => events({ ...query, subject: params.id }),
+      handle: ({ params, query }, { principal }) => events({ ...query, subject: params.id }, principal),
     }),
     route({
       ...common,
       path: '/v1/audit/verify',
       summary: 'Walks the hash chain of the audit log',
+      description: 'Of the whole log, whatever the token is for: a chain can be proven in no other way.',
       response: z
         .discriminatedUnion('ok', [
           z.object({ ok: z.literal(true), events: z.int(), hash: z.string() }),

@@ -17,6 +17,8 @@ interface EventFilter {
   readonly since?: number
   readonly before?: number
   readonly subject?: string
+  /** Only what concerns these migrations. */
+  readonly scope?: readonly string[]
   readonly order: 'asc' | 'desc'
   readonly limit: number
 }
@@ -48,18 +50,23 @@ interface Row {
   readonly hash: string
 }
 
+/** First words of the kinds whose subject is a migration, or an incident of one. */
+const OF_MIGRATIONS = ['migration', 'work', 'fence', 'revert', 'incident', 'tripwire', 'schema', 'archive']
+
 const BATCH = 1000
 const COLUMNS = 'revision, at, actor, kind, subject, detail::text as detail, previous_hash, hash'
 
 export function createAudit({ db }: { readonly db: Db }): Audit {
   return {
-    events: async ({ since, before, subject, order, limit }) => {
+    events: async ({ since, before, subject, scope, order, limit }) => {
       const { rows } = await db.query<Row>(
         `select ${COLUMNS} from audit_events
          where ($1::bigint is null or revision > $1) and ($2::bigint is null or revision < $2)
            and ($3::text is null or subject = $3)
+           and ($5::text[] is null or (split_part(kind, '.', 1) = any($6)
+             and subject = any($5 || array(select id from incidents where migration = any($5)))))
          order by revision ${order === 'asc' ? 'asc' : 'desc'} limit $4`,
-        [since ?? null, before ?? null, subject ?? null, limit],
+        [since ?? null, before ?? null, subject ?? null, limit, scope ?? null, OF_MIGRATIONS],
       )
       return rows.map((row) => ({
         revision: row.revision,

@@ -7,6 +7,7 @@ import { valueOrThrow } from '../http/refusal.ts'
 import type { Immutable, Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { keyParams, time } from '../http/schemas.ts'
+import { visibleTo } from '../push/visible-to.ts'
 import type { SnapshotSource } from './flag-world.ts'
 import { worldOf } from './flag-world.ts'
 import type { Flags, StoredFlag } from './flags.ts'
@@ -52,6 +53,10 @@ const evaluationSchema = z
     metadata: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
   })
   .meta({ id: 'Evaluation' })
+
+/** What an evaluation is made of, where the token is not for everything. */
+export const SEEN_SO =
+  'A token for certain migrations is told of the flags of those; a flag that requires another migration is off for it, as it is for instances that connect with that token.'
 
 const flagBody = flagSchema.meta({ id: 'Flag' })
 
@@ -165,13 +170,15 @@ export function flagRoutes({ flags, snapshots }: FlagRoutesDeps): readonly Route
       path: '/v1/flags/{key}/evaluate',
       permission: 'evaluate',
       summary: 'Evaluates a flag, of a migration too',
+      description: SEEN_SO,
       params: keyParams,
       body: z.strictObject({ context: contextSchema.default({}) }),
       response: evaluationSchema,
       problems: [404],
-      handle: async ({ params: { key }, body }) => {
+      handle: async ({ params: { key }, body }, { principal }) => {
         const context = contextOf(body.context)
-        const evaluation = evaluateFlag(key, context, worldOf(await snapshots.fresh()).for(context))
+        const world = worldOf(visibleTo(principal, await snapshots.fresh()))
+        const evaluation = evaluateFlag(key, context, world.for(context))
         if (evaluation.errorCode === 'FLAG_NOT_FOUND') throw unknown(key)
         return { body: evaluation }
       },

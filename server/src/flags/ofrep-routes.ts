@@ -6,7 +6,8 @@ import type { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { keyParams } from '../http/schemas.ts'
-import { contextOf, contextSchema } from './flag-routes.ts'
+import { visibleTo } from '../push/visible-to.ts'
+import { contextOf, contextSchema, SEEN_SO } from './flag-routes.ts'
 import type { SnapshotSource } from './flag-world.ts'
 import { worldOf } from './flag-world.ts'
 
@@ -61,12 +62,14 @@ export function ofrepRoutes({ snapshots }: { readonly snapshots: SnapshotSource 
       ...common,
       path: '/ofrep/v1/evaluate/flags/{key}',
       summary: 'Evaluates one flag',
+      description: SEEN_SO,
       params: keyParams,
       response: z.union([successSchema, failureSchema]),
       problems: [404],
-      handle: async ({ params: { key }, body }) => {
+      handle: async ({ params: { key }, body }, { principal }) => {
         const context = contextOf(body.context)
-        const evaluation = evaluateFlag(key, context, worldOf(await snapshots.fresh()).for(context))
+        const world = worldOf(visibleTo(principal, await snapshots.fresh()))
+        const evaluation = evaluateFlag(key, context, world.for(context))
         return { status: statusOf(evaluation), body: told(evaluation) }
       },
     }),
@@ -74,13 +77,14 @@ export function ofrepRoutes({ snapshots }: { readonly snapshots: SnapshotSource 
       ...common,
       path: '/ofrep/v1/evaluate/flags',
       summary: 'Evaluates all flags for one context',
+      description: SEEN_SO,
       response: z
         .object({ flags: z.array(z.union([successSchema, failureSchema])), metadata: metadata.optional() })
         .meta({ id: 'OfrepBulk' }),
       notModified: true,
-      handle: async ({ body }, { headers }) => {
+      handle: async ({ body }, { headers, principal }) => {
         const context = contextOf(body.context)
-        const world = worldOf(await snapshots.fresh())
+        const world = worldOf(visibleTo(principal, await snapshots.fresh()))
         const asked = world.for(context)
         const flags = world.keys.map((key) => told(evaluateFlag(key, context, asked)))
         const etag = etagOf(flags)

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db/db.ts'
+import { concerns } from './scope-sql.ts'
 
 /** How far the fleet of one migration is with its present epoch; counted by the store, for long lists. */
 export interface FleetCounts {
@@ -46,12 +47,14 @@ export interface FleetGroup {
   readonly live: number
 }
 
-/** Who is out there, by application and version; the largest groups first. */
-export async function fleetGroups(db: Queryable): Promise<readonly FleetGroup[]> {
+/** Who is out there, by application and version; the largest groups first. `scope`: who has to do with these. */
+export async function fleetGroups(db: Queryable, scope?: readonly string[]): Promise<readonly FleetGroup[]> {
   const { rows } = await db.query<FleetGroup>(
     `select app, version, count(*)::int as instances,
        count(*) filter (where lease_until > clock_timestamp())::int as live
-     from instances group by app, version order by instances desc, app, version limit 1000`,
+     from instances i where ${concerns('$1')}
+     group by app, version order by instances desc, app, version limit 1000`,
+    [scope ?? null],
   )
   return rows
 }

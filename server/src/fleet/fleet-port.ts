@@ -1,5 +1,6 @@
 import type { Heartbeat, InstanceFacts, Registration } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import type { Scoped } from '../tokens/tokens.ts'
 
 /** What the gate and the reverts ask of the registry of instances, inside their own transaction. */
 export interface FleetReader {
@@ -40,6 +41,7 @@ export interface FleetRefusal {
   readonly code:
     | 'protocol'
     | 'missing-handlers'
+    | 'out-of-scope'
     | 'instance-taken'
     | 'unknown-instance'
     | 'impossible-position'
@@ -52,18 +54,23 @@ export type FleetResult<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: FleetRefusal }
 
-/** The durable registry of instances with its leases. */
+/**
+ * The durable registry of instances with its leases. What a sender says is believed within the scope of its
+ * token: it speaks neither of other migrations nor for a process that has told of others.
+ */
 export interface Fleet extends FleetReader {
   register(
     registration: Registration,
+    sender?: Scoped,
   ): Promise<FleetResult<{ readonly leaseMs: number; readonly heartbeatMs: number }>>
   /** Renews the lease and takes the positions; batched, resolves once stored. */
   heartbeat(
     instance: string,
     incarnation: string,
     beat: Heartbeat,
+    sender?: Scoped,
   ): Promise<FleetResult<{ readonly leaseMs: number }>>
-  goodbye(instance: string, incarnation: string, beat: Heartbeat): Promise<FleetResult<null>>
+  goodbye(instance: string, incarnation: string, beat: Heartbeat, sender?: Scoped): Promise<FleetResult<null>>
   /** Takes an instance off the books by name; audited. False where there is none. */
   forget(instance: string, reason: string, actor: string): Promise<boolean>
   list(filter: {
@@ -71,6 +78,8 @@ export interface Fleet extends FleetReader {
     readonly migration?: string
     readonly search?: string
     readonly state?: InstanceState
+    /** Only what has to do with these migrations, and of them alone. */
+    readonly scope?: readonly string[]
     readonly limit: number
     readonly after?: string
   }): Promise<readonly FleetInstance[]>

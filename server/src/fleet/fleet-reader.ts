@@ -1,6 +1,7 @@
 import type { InstanceFacts, Path } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
 import type { FleetInstance, FleetReader, InstanceState } from './fleet-port.ts'
+import { concerns } from './scope-sql.ts'
 import type { StoreTime } from './store-time.ts'
 
 export interface FleetReaderOptions {
@@ -16,6 +17,8 @@ export interface ListFilter {
   /** Part of an id. */
   readonly search?: string
   readonly state?: InstanceState
+  /** Only what has to do with these migrations, and of them alone. */
+  readonly scope?: readonly string[]
   readonly limit: number
   readonly after?: string
 }
@@ -73,9 +76,10 @@ const FACTS = `select ${INSTANCE}, p.handlers, p.fenced, p.oldest,
 const LIST = `select ${INSTANCE}, (
     select json_object_agg(p.migration, json_strip_nulls(json_build_object('handlers', p.handlers,
       'fenced', p.fenced, 'applied', p.applied, 'drained', p.drained, 'oldest', p.oldest)))
-    from instance_positions p where p.instance = i.id) as migrations
+    from instance_positions p
+    where p.instance = i.id and ($7::text[] is null or p.migration = any($7))) as migrations
   from instances i
-  where ($1::text is null or i.app = $1) and ($3::text is null or i.id > $3)
+  where ${concerns('$7')} and ($1::text is null or i.app = $1) and ($3::text is null or i.id > $3)
     and ($2::text is null or exists (
       select from instance_positions p where p.instance = i.id and p.migration = $2))
     and ($5::text is null or strpos(i.id, $5) > 0)
@@ -84,7 +88,8 @@ const LIST = `select ${INSTANCE}, (
       or ($6 = 'live' and i.lease_until > clock_timestamp())
       or ($6 = 'behind' and i.lease_until > clock_timestamp() and exists (
         select from instance_positions p join migrations m on m.id = p.migration
-        where p.instance = i.id and p.drained < (m.state ->> 'epoch')::bigint and ($2::text is null or p.migration = $2))))
+        where p.instance = i.id and p.drained < (m.state ->> 'epoch')::bigint and ($2::text is null or p.migration = $2)
+          and ($7::text[] is null or p.migration = any($7)))))
   order by i.id limit $4`
 
 /**
@@ -126,9 +131,15 @@ export function createFleetReader(options: FleetReaderOptions): FleetReader & {
         }
       })
     },
-    async list(db, { app, migration, after, limit, search, state }) {
+    async list(db, { app, migration, after, limit, search, state, scope }) {
       const filter = [app, migration, after].map((each) => each ?? null)
-      const found = await read<ListRow>(db, LIST, [...filter, limit, search ?? null, state ?? null])
+      const found = await read<ListRow>(db, LIST, [
+        ...filter,
+        limit,
+        search ?? null,
+        state ?? null,
+        scope ?? null,
+      ])
       return found.map(({ row, times, now }) => ({
         id: row.id,
         app: row.app,

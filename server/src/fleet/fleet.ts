@@ -1,13 +1,16 @@
-import { HEARTBEAT_MS, LEASE_MS, type Registration } from '@switchback/migrations-registry'
+import { HEARTBEAT_MS, LEASE_MS } from '@switchback/migrations-registry'
 import { recordChange } from '../changes/record-change.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
+import type { Scoped } from '../tokens/tokens.ts'
 import { createBatcher } from './batcher.ts'
+import { EVERYTHING, judgeClaims, type Registering } from './claims.ts'
 import type { Fleet } from './fleet-port.ts'
 import { createFleetReader } from './fleet-reader.ts'
 import { createHeartbeats, STORE_UNAVAILABLE, UNKNOWN_INSTANCE } from './heartbeats.ts'
 import { judgeForm, PREVIOUS } from './registration.ts'
 import { type Registered, storeRegistrations } from './registration-store.ts'
+import { scopesOf, within } from './scope-sql.ts'
 import { createStoreTime } from './store-time.ts'
 
 interface FleetLog {
@@ -35,6 +38,7 @@ const REGISTRATIONS = 500
 interface Leaving {
   readonly instance: string
   readonly incarnation: string
+  readonly sender: Scoped
 }
 
 /**
@@ -65,7 +69,7 @@ export function createFleet(options: FleetOptions): Fleet {
     onError: (error) => log.warn({ err: error }, 'heartbeats could not be stored'),
   })
 
-  const registrations = createBatcher<Registration, Registered>({
+  const registrations = createBatcher<Registering, Registered>({
     max: REGISTRATIONS,
     keyOf: ({ instance }) => instance,
     run: (batch) => storeRegistrations({ db, server, leaseMs, grace: storeTime.grace }, batch),
@@ -77,11 +81,16 @@ export function createFleet(options: FleetOptions): Fleet {
     run: async (batch) => {
       // A process that another took the id from may still say goodbye to the entry that it has left.
       const { rows } = await db.query<{ id: string; incarnation: string; migrations: string[] | null }>(
-        `delete from instances i using unnest($1::text[], $2::text[]) as g (id, incarnation)
-         where i.id in (g.id, g.id || $3) and i.incarnation = g.incarnation
+        `delete from instances i using unnest($1::text[], $2::text[], $4::jsonb[]) as g (id, incarnation, scope)
+         where i.id in (g.id, g.id || $3) and i.incarnation = g.incarnation and ${within('g.scope')}
          returning g.id, g.incarnation,
            (select array_agg(migration) from instance_positions where instance = i.id) as migrations`,
-        [batch.map(({ instance }) => instance), batch.map(({ incarnation }) => incarnation), PREVIOUS],
+        [
+          batch.map(({ instance }) => instance),
+          batch.map(({ incarnation }) => incarnation),
+          PREVIOUS,
+          scopesOf(batch),
+        ],
       )
       return batch.map(({ instance, incarnation }) => {
         const gone = rows.find((row) => row.id === instance && row.incarnation === incarnation)
@@ -90,7 +99,7 @@ export function createFleet(options: FleetOptions): Fleet {
     },
   })
 
-  async function judged(registration: Registration): Promise<Registered> {
+  async function judged(registration: Registering): Promise<Registered> {
     for (;;) {
       const result = await registrations.add(registration)
       if (result.kind !== 'again') return result
@@ -98,25 +107,26 @@ export function createFleet(options: FleetOptions): Fleet {
   }
 
   return {
-    async register(registration) {
-      const refusal = judgeForm(registration)
+    async register(registration, sender = EVERYTHING) {
+      const refusal = judgeForm(registration) ?? judgeClaims(registration, sender)
       if (refusal !== undefined) return { ok: false, error: refusal }
       try {
-        const result = await judged(registration)
+        const result = await judged({ ...registration, sender })
         if (result.kind === 'refused') return { ok: false, error: result.refusal }
       } catch (error) {
         log.warn({ err: error }, 'a registration could not be stored')
         return { ok: false, error: STORE_UNAVAILABLE }
       }
       const { instance, incarnation, positions, migrations } = registration
-      heartbeats.prime(instance, incarnation, positions)
+      heartbeats.prime(instance, incarnation, positions, sender)
       progressed(Object.keys(migrations))
       return { ok: true, value: { leaseMs, heartbeatMs } }
     },
-    heartbeat: (instance, incarnation, beat) => heartbeats.add(instance, incarnation, beat),
-    async goodbye(instance, incarnation) {
+    heartbeat: (instance, incarnation, beat, sender = EVERYTHING) =>
+      heartbeats.add(instance, incarnation, beat, sender),
+    async goodbye(instance, incarnation, _beat, sender = EVERYTHING) {
       try {
-        const migrations = await goodbyes.add({ instance, incarnation })
+        const migrations = await goodbyes.add({ instance, incarnation, sender })
         if (migrations === undefined) return { ok: false, error: UNKNOWN_INSTANCE }
         progressed(migrations)
         return { ok: true, value: null }

@@ -1,10 +1,13 @@
 import type { Position } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import type { Scoped } from '../tokens/tokens.ts'
+import { scopesOf, within } from './scope-sql.ts'
 
 /** What one instance has reported since the last flush. */
 export interface Beat {
   readonly instance: string
   readonly incarnation: string
+  readonly sender: Scoped
   /** Positions that may differ from what is stored. */
   readonly positions: ReadonlyMap<string, Position>
 }
@@ -35,7 +38,13 @@ export async function storeBeats(
   const positions = beats.flatMap(({ instance, incarnation, positions: given }) =>
     [...given].map(([migration, position]) => ({ instance, incarnation, migration, position })),
   )
-  const params = [beats.map((beat) => beat.instance), beats.map((beat) => beat.incarnation), leaseMs, server]
+  const params = [
+    beats.map((beat) => beat.instance),
+    beats.map((beat) => beat.incarnation),
+    leaseMs,
+    server,
+    scopesOf(beats),
+  ]
   const { rows } = await db.query<StoredBeats>(
     positions.length === 0 ? LEASES : LEASES_AND_POSITIONS,
     positions.length === 0
@@ -55,11 +64,14 @@ export async function storeBeats(
   return stored
 }
 
-const BEATS = `beat as (select * from unnest($1::text[], $2::text[]) as b (instance, incarnation))`
+const BEATS = `beat as (
+  select * from unnest($1::text[], $2::text[], $5::jsonb[]) as b (instance, incarnation, scope)
+)`
 
-const held = (condition: string): string => `held as materialized (
+const held = (condition = ''): string => `held as materialized (
   select i.id, i.incarnation from instances i
-  join beat b on b.instance = i.id and b.incarnation = i.incarnation ${condition}
+  join beat b on b.instance = i.id and b.incarnation = i.incarnation
+  where ${within('b.scope')} ${condition}
   order by i.id for no key update of i
 ),
 leased as (
@@ -68,7 +80,7 @@ leased as (
   returning i.id, i.incarnation
 )`
 
-const LEASES = `with ${BEATS}, ${held('')}
+const LEASES = `with ${BEATS}, ${held()}
 select
   (select coalesce(json_agg(json_build_object(
       'instance', b.instance, 'incarnation', b.incarnation, 'why', 'unknown-instance')), '[]')
@@ -80,12 +92,12 @@ select
 const LEASES_AND_POSITIONS = `with ${BEATS},
 given as (
   select g.*, (m.state ->> 'epoch')::bigint as epoch
-  from unnest($5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::jsonb[])
+  from unnest($6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::jsonb[])
     as g (instance, incarnation, migration, applied, drained, oldest)
   join migrations m on m.id = g.migration
 ),
 impossible as (select distinct instance, incarnation from given where applied > epoch),
-${held('where (i.id, i.incarnation) not in (select instance, incarnation from impossible)')},
+${held('and (i.id, i.incarnation) not in (select instance, incarnation from impossible)')},
 stored as (
   update instance_positions p set
     applied = greatest(p.applied, g.applied),

@@ -1,5 +1,7 @@
 import type { Heartbeat, Position } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
+import { type Scoped, scopeKey } from '../tokens/tokens.ts'
+import { judgeClaims } from './claims.ts'
 import type { FleetRefusal, FleetResult } from './fleet-port.ts'
 import { type Beat, type StoredBeats, storeBeats } from './heartbeat-store.ts'
 import { judgePositions, storable } from './registration.ts'
@@ -9,6 +11,7 @@ type Answer = FleetResult<{ readonly leaseMs: number }>
 interface Pending {
   readonly instance: string
   readonly incarnation: string
+  readonly sender: Scoped
   readonly positions: Map<string, Position>
   readonly resolve: ((answer: Answer) => void)[]
 }
@@ -20,9 +23,9 @@ interface Known {
 
 export interface Heartbeats {
   /** Resolves once the beat is stored, with all that arrived about the same time. */
-  add(instance: string, incarnation: string, beat: Heartbeat): Promise<Answer>
+  add(instance: string, incarnation: string, beat: Heartbeat, sender: Scoped): Promise<Answer>
   /** Positions that a registration has just stored, so that the same need not be written again. */
-  prime(instance: string, incarnation: string, positions: Heartbeat['positions']): void
+  prime(instance: string, incarnation: string, positions: Heartbeat['positions'], sender: Scoped): void
   /** Stores what is waiting, and takes nothing more. */
   stop(): Promise<void>
 }
@@ -42,9 +45,13 @@ const LEASES_MS = 500
 /** Answers given in one turn of the event loop: thousands in a row would keep everybody else waiting. */
 const ANSWERS = 200
 
-/** The length tells where one ends and the other begins, whatever they are made of. */
-const keyOf = (instance: string, incarnation: string): string =>
-  `${instance.length} ${instance} ${incarnation}`
+/** The lengths tell where one ends and the other begins, whatever they are made of. */
+const processOf = (instance: string, incarnation: string): string =>
+  `${instance.length} ${incarnation.length} ${instance} ${incarnation}`
+
+/** Senders of other scopes are kept apart: what is refused to one must not be refused to the other. */
+const keyOf = (instance: string, incarnation: string, sender: Scoped): string =>
+  `${processOf(instance, incarnation)} ${scopeKey(sender) ?? ''}`
 
 /** Collects heartbeats and stores them in sets: at once when idle, else paced by how urgent they are. */
 export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
@@ -89,17 +96,18 @@ export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
     try {
       const stored = await storeBeats(options.db, beats, options)
       const now = monotonic()
-      const refused = new Map(stored.refused.map((r) => [keyOf(r.instance, r.incarnation), r.why]))
+      const refused = new Map(stored.refused.map((r) => [processOf(r.instance, r.incarnation), r.why]))
+      const whyNot = ({ instance, incarnation }: Pending) => refused.get(processOf(instance, incarnation))
       // In one go: what is known must not be older than a registration that comes while answers are given.
       for (const [key, entry] of batch) {
-        if (refused.has(key)) known.delete(key)
+        if (whyNot(entry) !== undefined) known.delete(key)
         else remember(key, entry.positions, now)
       }
       prune(now)
       options.onStored(stored, lastFlush, now)
       let answered = 0
-      for (const [key, entry] of batch) {
-        const why = refused.get(key)
+      for (const entry of batch.values()) {
+        const why = whyNot(entry)
         const answer: Answer =
           why === undefined ? { ok: true, value: { leaseMs } } : { ok: false, error: REFUSALS[why] }
         for (const resolve of entry.resolve) resolve(answer)
@@ -131,12 +139,18 @@ export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
   }
 
   return {
-    add(instance, incarnation, beat) {
-      const contradiction = judgePositions(beat.positions)
-      if (contradiction !== undefined) return Promise.resolve({ ok: false, error: contradiction })
+    add(instance, incarnation, beat, sender) {
+      const refusal = judgePositions(beat.positions) ?? judgeClaims(beat, sender)
+      if (refusal !== undefined) return Promise.resolve({ ok: false, error: refusal })
       if (stopped) return Promise.resolve({ ok: false, error: STORE_UNAVAILABLE })
-      const key = keyOf(instance, incarnation)
-      const entry: Pending = pending.get(key) ?? { instance, incarnation, positions: new Map(), resolve: [] }
+      const key = keyOf(instance, incarnation, sender)
+      const entry: Pending = pending.get(key) ?? {
+        instance,
+        incarnation,
+        sender,
+        positions: new Map(),
+        resolve: [],
+      }
       pending.set(key, entry)
       const before = known.get(key)?.positions
       for (const [migration, position] of Object.entries(beat.positions)) {
@@ -152,8 +166,8 @@ export function createHeartbeats(options: HeartbeatsOptions): Heartbeats {
         schedule()
       })
     },
-    prime(instance, incarnation, positions) {
-      const key = keyOf(instance, incarnation)
+    prime(instance, incarnation, positions, sender) {
+      const key = keyOf(instance, incarnation, sender)
       known.set(key, { positions: new Map(Object.entries(positions)), at: monotonic() })
     },
     async stop() {

@@ -1,5 +1,6 @@
 import type { MigrationDefinition, MigrationState, Registration } from '@switchback/migrations-registry'
 import type { Db, Queryable } from '../db/db.ts'
+import type { Registering } from './claims.ts'
 import type { FleetRefusal } from './fleet-port.ts'
 import { judgeRegistration, type MigrationStanding, PREVIOUS, type StoredInstance } from './registration.ts'
 import { rememberVersions } from './version-store.ts'
@@ -20,7 +21,7 @@ export interface RegistrationStoreOptions {
 /** Judges and writes down registrations that arrived together, in one transaction. Ids must be distinct. */
 export function storeRegistrations(
   options: RegistrationStoreOptions,
-  registrations: readonly Registration[],
+  registrations: readonly Registering[],
 ): Promise<readonly Registered[]> {
   return options.db.tx(async (tx) => {
     const standings = await lockStandings(tx, registrations)
@@ -89,16 +90,18 @@ async function lockStored(
     incarnation: string
     on_lease_expired: 'hold' | 'stop'
     left: number
+    migrations: readonly string[]
   }>(
     `select id, incarnation, on_lease_expired,
-            (extract(epoch from lease_until - clock_timestamp()) * 1000)::float8 as left
+            (extract(epoch from lease_until - clock_timestamp()) * 1000)::float8 as left,
+            array(select migration from instance_positions where instance = instances.id) as migrations
      from instances where id = any($1) order by id for update`,
     [registrations.map(({ instance }) => instance)],
   )
   return new Map(
-    rows.map(({ id, incarnation, on_lease_expired, left }) => [
+    rows.map(({ id, incarnation, on_lease_expired, left, migrations }) => [
       id,
-      { id, incarnation, onLeaseExpired: on_lease_expired, leaseLeft: left + grace },
+      { id, incarnation, onLeaseExpired: on_lease_expired, leaseLeft: left + grace, migrations },
     ]),
   )
 }

@@ -1,5 +1,7 @@
 import type { MigrationDefinition, MigrationState, Registration } from '@switchback/migrations-registry'
 import { missingAtRegistration, PROTOCOL, refusedText } from '@switchback/migrations-registry'
+import { inScope } from '../tokens/tokens.ts'
+import { appOutOfScope, EVERYTHING, processOutOfScope, type Registering } from './claims.ts'
 import type { FleetRefusal } from './fleet-port.ts'
 
 /** Where a migration stands, as far as taking on an instance must know it. */
@@ -17,6 +19,8 @@ export interface StoredInstance {
   readonly onLeaseExpired: 'hold' | 'stop'
   /** Milliseconds; zero or less where the lease has ended. */
   readonly leaseLeft: number
+  /** Migrations that it has told of. */
+  readonly migrations: readonly string[]
 }
 
 /**
@@ -69,11 +73,11 @@ const futureEpoch = (migration: string, applied: number, epoch: number): FleetRe
 
 /** Whether the instance may come in now, judged in the transaction that would write it down. */
 export function judgeRegistration(
-  registration: Registration,
+  registration: Registering,
   standings: readonly MigrationStanding[],
   stored: StoredInstance | undefined,
 ): FleetRefusal | undefined {
-  const { instance, incarnation } = registration
+  const { instance, incarnation, sender = EVERYTHING } = registration
   if (stored !== undefined && stored.incarnation !== incarnation && stored.leaseLeft > 0) {
     const seconds = Math.ceil(stored.leaseLeft / 1000)
     return {
@@ -81,6 +85,10 @@ export function judgeRegistration(
       message: `Another process is registered as ${instance}, and its lease lasts another ${seconds} s: give each process an id of its own.`,
       retryable: true,
     }
+  }
+  const isOwn = stored?.incarnation === incarnation
+  if (isOwn && stored.migrations.some((migration) => !inScope(sender, migration))) {
+    return processOutOfScope(instance)
   }
   for (const standing of standings) {
     const { id, state } = standing
@@ -92,6 +100,7 @@ export function judgeRegistration(
     const handlers = registration.migrations[id]?.handlers
     const missing = missingAtRegistration(standing, state, { app, handlers })
     if (missing.length === 0) continue
+    if (!inScope(sender, id)) return appOutOfScope(id, app)
     const message = refusedText(id, state.phase, missing, { app, version, handlers })
     return {
       code: 'missing-handlers',

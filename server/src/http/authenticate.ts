@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Clock } from '../db/clock.ts'
 import type { Permission } from '../tokens/permissions.ts'
 import { may, rolesThatMay } from '../tokens/permissions.ts'
-import type { Principal, Tokens } from '../tokens/tokens.ts'
+import type { Principal, Scoped, Tokens } from '../tokens/tokens.ts'
 import { inScope } from '../tokens/tokens.ts'
 import { createAddressLimit } from './address-limit.ts'
 import { HttpProblem } from './problem.ts'
@@ -93,7 +93,7 @@ export function authorize(principal: Principal, permission: Permission): void {
 }
 
 /** Refuses a token that is not for this migration. */
-export function authorizeScope(principal: Principal, migration: string): void {
+export function authorizeScope(principal: Scoped, migration: string): void {
   if (inScope(principal, migration)) return
   throw new HttpProblem('forbidden', `This token is not for the migration "${migration}".`, {
     action: 'Use a token whose scope includes it.',
@@ -101,7 +101,7 @@ export function authorizeScope(principal: Principal, migration: string): void {
 }
 
 /** Refuses a token that is for certain migrations only, where what is changed belongs to none. */
-export function authorizeUnscoped(principal: Principal): void {
+export function authorizeUnscoped(principal: Scoped): void {
   if (principal.migrations === undefined) return
   throw new HttpProblem('forbidden', 'This token is for certain migrations only.', {
     action: 'Use a token without a scope.',

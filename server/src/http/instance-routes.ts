@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Fleet, INSTANCE_STATES } from '../fleet/fleet-port.ts'
-import { authorizeUnscoped } from './authenticate.ts'
+import { authorizeScope, authorizeUnscoped } from './authenticate.ts'
 import { HttpProblem } from './problem.ts'
 import type { Route } from './route.ts'
 import { route } from './route.ts'
@@ -44,6 +44,8 @@ export function instanceRoutes({
       tag: 'instances',
       permission: 'read',
       summary: 'Registered instances with their leases and epochs, by id',
+      description:
+        'A token for certain migrations is shown the instances that have to do with one of those, and of each no other migration.',
       query: z.strictObject({
         app: name.optional(),
         migration: name.optional(),
@@ -59,8 +61,10 @@ export function instanceRoutes({
         instances: z.array(instanceSchema),
         next: z.string().optional().describe('Give this as `after` for the next page'),
       }),
-      handle: async ({ query }) => {
+      handle: async ({ query }, { principal }) => {
         const { app, migration, after, search, state } = query
+        if (migration !== undefined) authorizeScope(principal, migration)
+        const { migrations: scope } = principal
         const found = await fleet.list({
           limit: query.limit + 1,
           ...(app === undefined ? {} : { app }),
@@ -68,6 +72,7 @@ export function instanceRoutes({
           ...(search === undefined ? {} : { search }),
           ...(state === undefined ? {} : { state }),
           ...(after === undefined ? {} : { after }),
+          ...(scope === undefined ? {} : { scope }),
         })
         const instances = found.slice(0, query.limit)
         const next = found.length > query.limit ? instances.at(-1)?.id : undefined

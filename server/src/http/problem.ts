@@ -70,6 +70,7 @@ const KINDS = {
   'mapping-not-invertible': refused('The mapping cannot be inverted'),
   protocol: refused('The SDK does not fit this server'),
   'missing-handlers': refused('The instance lacks handlers'),
+  'out-of-scope': refused('The token is not for that migration'),
   'instance-taken': refused('Another process has the instance id'),
   'impossible-position': refused('The position cannot be'),
   'epoch-known': refused('The store knows of this epoch'),

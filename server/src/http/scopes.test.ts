@@ -125,15 +125,46 @@ test('an incident is taken up by no token that is not for its migration', async 
   expect((await ack(await api.token('operator', { migrations: ['broken'] }))).status).toBe(200)
 })
 
-test('an instance that polls is believed about no migration that its token is not for', async () => {
+test('an instance that polls is refused as a whole where its token is not for what it claims', async () => {
   const token = await api.token('sdk', { migrations: ['mine'] })
-  const { mine, theirs } = {
+  const migrations = {
     ...registrationOf('i-1', 'mine').migrations,
     ...registrationOf('i-1', 'theirs').migrations,
   }
-  if (mine === undefined || theirs === undefined) throw new Error('both are there')
-  const registration = { ...registrationOf('i-1', 'mine'), migrations: { mine, theirs } }
-  expect((await ask('post', '/v1/sdk/register', registration, token)).status).toBe(200)
+  const registration = { ...registrationOf('i-1', 'mine'), migrations }
+  const refused = await ask('post', '/v1/sdk/register', registration, token)
+  // Not 403, which an SDK takes for a token that may not speak at all.
+  expect(refused.status).toBe(409)
+  expect(refused.body).toMatchObject({ code: 'out-of-scope', retryable: false })
+  expect(refused.body.detail).toContain('"theirs"')
+  expect(await api.fleet.list({ limit: 9, search: 'i-1' })).toEqual([])
+})
+
+test('an instance that polls speaks for no process, and of no migration, that its token is not for', async () => {
+  const token = await api.token('sdk', { migrations: ['mine'] })
+  await api.fleet.register(registrationOf('i-2', 'theirs'))
+  const told = async () => (await api.fleet.factsFor(store.db, 'theirs', [])).map(({ drained }) => drained)
+  const say = async (event: string, instance: string, positions: object) => {
+    const path = `/v1/sdk/instances/${instance}/${event}?incarnation=${instance}-1`
+    return (await ask('post', path, { revision: 0, positions }, token)).body.code
+  }
+  for (const event of ['heartbeat', 'progress', 'goodbye']) {
+    expect([event, await say(event, 'i-2', {})]).toEqual([event, 'unknown-instance'])
+  }
+  await ask('post', '/v1/sdk/register', registrationOf('i-3', 'mine'), token)
+  for (const event of ['heartbeat', 'progress']) {
+    const code = await say(event, 'i-3', { theirs: { applied: 1, drained: 1 } })
+    expect([event, code]).toEqual([event, 'out-of-scope'])
+  }
+  const batch = { measurements: [], dropped: 0 }
+  const telemetry = await ask('post', '/v1/sdk/instances/i-2/telemetry?incarnation=i-2-1', batch, token)
+  expect(telemetry.body.code).toBe('unknown-instance')
+  expect(await told()).toEqual([0])
+})
+
+test('what an instance that polls has measured is believed about no migration that its token is not for', async () => {
+  const token = await api.token('sdk', { migrations: ['mine'] })
+  expect((await ask('post', '/v1/sdk/register', registrationOf('i-1', 'mine'), token)).status).toBe(200)
   const of = (migration: string) => ({
     ...{ migration, epoch: 1, path: 'new', operation: 'read', count: 9, errors: { XX000: 9 }, latency: [] },
     ...{ mismatches: 0, compared: 0, secondaryFailures: 0 },

@@ -4,6 +4,7 @@ import { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams, incidentSchema, limit, time } from '../http/schemas.ts'
+import { incidentFor } from './incident-for.ts'
 import type { Incidents } from './incidents.ts'
 
 const timeline = z.array(
@@ -23,18 +24,22 @@ export function incidentRoutes({
       tag: 'incidents',
       permission: 'read',
       summary: 'Incidents, newest first',
+      description: 'A token for certain migrations is told of the incidents of those.',
       query: z.strictObject({
         migration: z.string().min(1).max(200).optional(),
         status: z.enum(['open', 'resolved']).optional(),
         limit: limit(100),
       }),
       response: z.object({ incidents: z.array(incidentSchema) }),
-      handle: async ({ query }) => {
+      handle: async ({ query }, { principal }) => {
         const { migration, status } = query
+        if (migration !== undefined) authorizeScope(principal, migration)
+        const { migrations: scope } = principal
         const found = await incidents.list({
           limit: query.limit,
           ...(migration === undefined ? {} : { migration }),
           ...(status === undefined ? {} : { status }),
+          ...(scope === undefined ? {} : { scope }),
         })
         return { body: { incidents: found } }
       },
@@ -48,15 +53,9 @@ export function incidentRoutes({
       params: idParams,
       response: incidentSchema.extend({ timeline }).meta({ id: 'IncidentDetail' }),
       problems: [404],
-      handle: async ({ params: { id } }) => {
-        const incident = await incidents.get(id)
-        if (incident === undefined) {
-          throw new HttpProblem('unknown-incident', `There is no incident "${id}".`, {
-            action: 'List them with GET /v1/incidents.',
-          })
-        }
-        return { body: incident }
-      },
+      handle: async ({ params: { id } }, { principal }) => ({
+        body: await incidentFor(incidents, id, principal),
+      }),
     }),
     route({
       method: 'post',
@@ -68,18 +67,12 @@ export function incidentRoutes({
       response: incidentSchema.extend({ timeline }),
       problems: [404, 409],
       handle: async ({ params: { id } }, { principal }) => {
-        const before = await incidents.get(id)
-        if (before !== undefined) authorizeScope(principal, before.migration)
+        const before = await incidentFor(incidents, id, principal)
         const done = await incidents.acknowledge(id, principal.name)
         if (done === 'already') {
-          throw new HttpProblem(
-            'already-acknowledged',
-            `${before?.ackedBy ?? 'Somebody'} sees to it already.`,
-          )
+          throw new HttpProblem('already-acknowledged', `${before.ackedBy ?? 'Somebody'} sees to it already.`)
         }
-        const incident = await incidents.get(id)
-        if (incident === undefined) throw new HttpProblem('unknown-incident', `There is no incident "${id}".`)
-        return { body: incident }
+        return { body: await incidentFor(incidents, id, principal) }
       },
     }),
   ]

@@ -171,15 +171,21 @@ export async function setBegan(tx: Queryable, id: string, at: number): Promise<v
   await tx.query('update incidents set began_at = coalesce(began_at, $2) where id = $1', [id, new Date(at)])
 }
 
-export async function listIncidents(
-  on: Queryable,
-  filter: { readonly migration?: string; readonly status?: Incident['status']; readonly limit: number },
-): Promise<readonly Incident[]> {
+export interface IncidentFilter {
+  readonly migration?: string
+  readonly status?: Incident['status']
+  /** Only incidents of these migrations. */
+  readonly scope?: readonly string[]
+  readonly limit: number
+}
+
+export async function listIncidents(on: Queryable, filter: IncidentFilter): Promise<readonly Incident[]> {
   const { rows } = await on.query<Row>(
     `select ${COLUMNS} from incidents
      where ($1::text is null or migration = $1) and ($2::text is null or status = $2)
+       and ($4::text[] is null or migration = any($4))
      order by opened_at desc, id desc limit $3`,
-    [filter.migration ?? null, filter.status ?? null, filter.limit],
+    [filter.migration ?? null, filter.status ?? null, filter.limit, filter.scope ?? null],
   )
   return rows.map(toIncident)
 }

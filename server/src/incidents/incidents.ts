@@ -6,7 +6,7 @@ import type { Db, Queryable } from '../db/db.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
 import type { RevertRecorder } from '../phases/create-phase-store.ts'
 import type { RevertRecord } from '../phases/phase-store.ts'
-import type { Incident, IncidentEvent } from './incident-store.ts'
+import type { Incident, IncidentEvent, IncidentFilter } from './incident-store.ts'
 import {
   addEvent,
   awaitingAcks,
@@ -22,7 +22,7 @@ import {
   timelineOf,
 } from './incident-store.ts'
 
-interface IncidentDetail extends Incident {
+export interface IncidentDetail extends Incident {
   readonly timeline: readonly IncidentEvent[]
 }
 
@@ -55,11 +55,7 @@ interface TrippedRevert {
 }
 
 export interface Incidents extends RevertRecorder {
-  list(filter: {
-    readonly migration?: string
-    readonly status?: Incident['status']
-    readonly limit: number
-  }): Promise<readonly Incident[]>
+  list(filter: IncidentFilter): Promise<readonly Incident[]>
   get(id: string): Promise<IncidentDetail | undefined>
   /** Writes down which alert a revert came from; idempotent per incident. */
   alerted(tx: Queryable, revert: AlertedRevert): Promise<void>

@@ -7,6 +7,7 @@ import { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams, limit, time } from '../http/schemas.ts'
+import { concerning, OWN_ALONE } from '../tokens/concerning.ts'
 import { CHANNEL_KINDS } from './channel-store.ts'
 import type { Channels } from './channels.ts'
 import { NOTICE_KINDS } from './notice.ts'
@@ -106,8 +107,11 @@ export function channelRoutes({ db, clock, channels }: ChannelRoutesDeps): reado
       method: 'get',
       path: '/v1/channels',
       summary: 'All channels, without their secrets',
+      description: OWN_ALONE,
       response: z.object({ channels: z.array(channelSchema) }),
-      handle: async () => ({ body: { channels: await channels.list() } }),
+      handle: async (_input, { principal }) => ({
+        body: { channels: concerning(principal, await channels.list()) },
+      }),
     }),
     route({
       ...common,
@@ -166,18 +170,21 @@ export function channelRoutes({ db, clock, channels }: ChannelRoutesDeps): reado
       method: 'get',
       path: '/v1/notifications',
       summary: 'What was told to whom, newest first',
+      description: 'A token for certain migrations is told of notices about those.',
       query: z.strictObject({
         status: z.enum(['pending', 'sent', 'failed']).optional(),
         incident: z.string().min(1).max(200).optional(),
         limit: limit(100),
       }),
       response: z.object({ notifications: z.array(notificationSchema) }),
-      handle: async ({ query }) => {
+      handle: async ({ query }, { principal }) => {
         const { status, incident } = query
+        const { migrations: scope } = principal
         const found = await listNotifications(db, {
           limit: query.limit,
           ...(status === undefined ? {} : { status }),
           ...(incident === undefined ? {} : { incident }),
+          ...(scope === undefined ? {} : { scope }),
         })
         return { body: { notifications: found } }
       },

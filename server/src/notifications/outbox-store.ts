@@ -97,7 +97,13 @@ export async function retryNotification(on: Queryable, id: string, now: number):
 /** Newest first. */
 export async function listNotifications(
   on: Queryable,
-  filter: { readonly status?: Notification['status']; readonly incident?: string; readonly limit: number },
+  filter: {
+    readonly status?: Notification['status']
+    readonly incident?: string
+    /** Only notices about these migrations. */
+    readonly scope?: readonly string[]
+    readonly limit: number
+  },
 ): Promise<readonly Notification[]> {
   const { rows } = await on.query<{
     id: string
@@ -112,8 +118,9 @@ export async function listNotifications(
   }>(
     `select n.*, c.name from notifications n join channels c on c.id = n.channel
      where ($1::text is null or n.status = $1) and ($2::text is null or n.incident = $2)
+       and ($4::text[] is null or n.notice ->> 'migration' = any($4))
      order by n.created_at desc, n.id desc limit $3`,
-    [filter.status ?? null, filter.incident ?? null, filter.limit],
+    [filter.status ?? null, filter.incident ?? null, filter.limit, filter.scope ?? null],
   )
   return rows.map(({ id, name, recipient, notice, status, attempts, error, created_at, sent_at }) => ({
     id,

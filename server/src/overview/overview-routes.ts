@@ -132,6 +132,8 @@ export function overviewRoutes({ db, clock }: OverviewRoutesDeps): readonly Rout
       tag: 'instances',
       permission: 'read',
       summary: 'The fleet by application and version',
+      description:
+        'A token for certain migrations is told of the instances that have to do with one of those.',
       response: z
         .object({
           instances: z.int(),
@@ -141,8 +143,8 @@ export function overviewRoutes({ db, clock }: OverviewRoutesDeps): readonly Rout
           ),
         })
         .meta({ id: 'Fleet' }),
-      handle: async () => {
-        const groups = await fleetGroups(db)
+      handle: async (_input, { principal }) => {
+        const groups = await fleetGroups(db, principal.migrations)
         const sum = (of: (group: (typeof groups)[number]) => number) =>
           groups.reduce((total, group) => total + of(group), 0)
         return {

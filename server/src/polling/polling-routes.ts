@@ -10,8 +10,9 @@ import { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams } from '../http/schemas.ts'
+import { visibleTo } from '../push/visible-to.ts'
 import { ownTelemetry } from '../telemetry/in-scope.ts'
-import { type SnapshotRouteDeps, snapshotBody, snapshotRoute, visibleTo } from './snapshot-route.ts'
+import { type SnapshotRouteDeps, snapshotBody, snapshotRoute } from './snapshot-route.ts'
 
 export interface PollingRoutesDeps extends SnapshotRouteDeps {
   readonly fleet: Pick<Fleet, 'register' | 'heartbeat' | 'goodbye'>
@@ -23,6 +24,8 @@ const times = {
   heartbeatMs: z.number().describe('How often to send a heartbeat, in ms'),
   leaseMs: z.number().describe('How long the instance counts as alive from now on, in ms'),
 }
+
+const NOTHING_NEW = { revision: 0, positions: {} }
 
 /** A request carries what a socket keeps: which process speaks. Any server may take any of them. */
 const message = {
@@ -48,12 +51,12 @@ export function pollingRoutes(deps: PollingRoutesDeps): readonly Route[] {
       permission: 'connect',
       summary: 'Registers an instance, or registers it again',
       description:
-        'Answers 409 where the instance cannot be taken on; `retryable` says whether trying again can help.',
+        'Answers 409 where the instance cannot be taken on; `retryable` says whether trying again can help. A token for certain migrations speaks of those alone: an instance that names others is refused as a whole (`out-of-scope`).',
       body: registrationSchema.meta({ id: 'InstanceRegistration' }),
       response: z.object({ snapshot: snapshotBody, ...times }),
       problems: [409],
       handle: async ({ body }, { principal }) => {
-        const taken = takenOrThrow(await fleet.register(body))
+        const taken = takenOrThrow(await fleet.register(body, principal))
         return { body: { ...taken, snapshot: visibleTo(principal, await snapshots.fresh()) } }
       },
     }),
@@ -67,8 +70,8 @@ export function pollingRoutes(deps: PollingRoutesDeps): readonly Route[] {
         revision: z.int().describe('Newest revision; a greater one than held: fetch the snapshot'),
         leaseMs: times.leaseMs,
       }),
-      handle: async ({ params: { id }, query: { incarnation }, body }) => {
-        const { leaseMs } = takenOrThrow(await fleet.heartbeat(id, incarnation, body))
+      handle: async ({ params: { id }, query: { incarnation }, body }, { principal }) => {
+        const { leaseMs } = takenOrThrow(await fleet.heartbeat(id, incarnation, body, principal))
         return { body: { leaseMs, revision: (await snapshots.fresh()).revision } }
       },
     }),
@@ -78,8 +81,8 @@ export function pollingRoutes(deps: PollingRoutesDeps): readonly Route[] {
       summary: 'Reports positions that have just changed: epochs applied and drained',
       status: 204,
       body: heartbeatSchema.meta({ id: 'Heartbeat' }),
-      handle: async ({ params: { id }, query: { incarnation }, body }) => {
-        takenOrThrow(await fleet.heartbeat(id, incarnation, body))
+      handle: async ({ params: { id }, query: { incarnation }, body }, { principal }) => {
+        takenOrThrow(await fleet.heartbeat(id, incarnation, body, principal))
         return {}
       },
     }),
@@ -91,7 +94,7 @@ export function pollingRoutes(deps: PollingRoutesDeps): readonly Route[] {
       body: telemetrySchema.meta({ id: 'Telemetry' }),
       handle: async ({ params: { id }, query: { incarnation }, body }, { principal }) => {
         // Whether the process is registered is asked by what also proves that it lives.
-        takenOrThrow(await fleet.heartbeat(id, incarnation, { revision: 0, positions: {} }))
+        takenOrThrow(await fleet.heartbeat(id, incarnation, NOTHING_NEW, principal))
         telemetry(ownTelemetry(principal, body))
         return {}
       },
@@ -102,8 +105,8 @@ export function pollingRoutes(deps: PollingRoutesDeps): readonly Route[] {
       summary: 'Takes the instance off the books: nothing of it is in flight',
       status: 204,
       body: heartbeatSchema.meta({ id: 'Heartbeat' }),
-      handle: async ({ params: { id }, query: { incarnation }, body }) => {
-        takenOrThrow(await fleet.goodbye(id, incarnation, body))
+      handle: async ({ params: { id }, query: { incarnation }, body }, { principal }) => {
+        takenOrThrow(await fleet.goodbye(id, incarnation, body, principal))
         return {}
       },
     }),

@@ -4,7 +4,7 @@ import type { SnapshotSource } from '../flags/flag-world.ts'
 import { etagOf, hasAlready } from '../http/etag.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
-import { inScope, type Principal } from '../tokens/tokens.ts'
+import { visibleTo } from '../push/visible-to.ts'
 import type { WaitingRoom } from './waiting-room.ts'
 
 /** Proxies commonly give up after 60 s of silence. */
@@ -17,17 +17,10 @@ export interface SnapshotRouteDeps {
   readonly waitingRoom: WaitingRoom
 }
 
-/** What this sender may know of a snapshot. */
-export const visibleTo = (principal: Principal, snapshot: Snapshot): Snapshot =>
-  principal.migrations === undefined
-    ? snapshot
-    : { ...snapshot, migrations: snapshot.migrations.filter(({ id }) => inScope(principal, id)) }
-
 const tags = new WeakMap<Snapshot, string>()
 
 /** Made of the content and not of the revision: a store that was restored gives a number out again. */
-function tagFor(principal: Principal, snapshot: Snapshot): string {
-  if (principal.migrations !== undefined) return etagOf(visibleTo(principal, snapshot))
+function tagFor(snapshot: Snapshot): string {
   const known = tags.get(snapshot) ?? etagOf(snapshot)
   tags.set(snapshot, known)
   return known
@@ -52,7 +45,7 @@ export const snapshotRoute = ({ snapshots, waitingRoom }: SnapshotRouteDeps): Ro
     permission: 'connect',
     summary: 'All migrations and flags as instances are told of them',
     description:
-      'Send the `ETag` of the last answer as `If-None-Match`: 304 while nothing has changed, at once or after `wait`.',
+      'A token for certain migrations is told of those alone, and of all flags. Send the `ETag` of the last answer as `If-None-Match`: 304 while nothing has changed, at once or after `wait`.',
     query: z.strictObject({ wait }),
     response: snapshotBody,
     notModified: true,
@@ -60,11 +53,11 @@ export const snapshotRoute = ({ snapshots, waitingRoom }: SnapshotRouteDeps): Ro
       const until = performance.now() + query.wait * 1000
       for (;;) {
         const seen = waitingRoom.news
-        const snapshot = await snapshots.fresh()
-        const etag = tagFor(principal, snapshot)
+        const snapshot = visibleTo(principal, await snapshots.fresh())
+        const etag = tagFor(snapshot)
         const caching = { ETag: etag, 'Cache-Control': 'private, no-cache' }
         if (!hasAlready(headers['if-none-match'], etag)) {
-          return { headers: caching, body: visibleTo(principal, snapshot) }
+          return { headers: caching, body: snapshot }
         }
         const left = until - performance.now()
         if (left <= 0 || waitingRoom.closed) return { status: 304, headers: caching }

@@ -11,7 +11,7 @@ interface Identity {
 }
 
 /** Who was let in on a socket. */
-export const identityOf = (socket: Socket): Identity | undefined =>
+export const identityOf = (socket: Pick<Socket, 'data'>): Identity | undefined =>
   (socket.data as { readonly identity?: Identity }).identity
 
 /** Resolves to nothing where the token is unknown, expired or revoked; throws where that cannot be told. */

@@ -1,5 +1,7 @@
 import type { DefaultEventsMap, Namespace } from 'socket.io'
 import type { WorkProgress } from '../phases/phase-service.ts'
+import { inScope } from '../tokens/tokens.ts'
+import { createScopeRooms } from './scope-rooms.ts'
 
 /** Progress of one piece of database work. */
 export interface WorkUpdate {
@@ -24,20 +26,31 @@ export function createConsoleNamespace(namespace: Namespace<DefaultEventsMap, Se
   const latest = new Map<string, WorkUpdate>()
   const moved = new Set<string>()
   let timer: NodeJS.Timeout | undefined
+  const rooms = createScopeRooms(namespace)
+  namespace.on('connection', rooms.join)
 
   function send(): void {
     timer = undefined
     if (latest.size === 0 && moved.size === 0) return
-    for (const update of latest.values()) namespace.emit('progress', update)
+    for (const { room, reader } of rooms.occupied()) {
+      for (const update of latest.values()) {
+        if (inScope(reader, update.migration)) namespace.to(room).emit('progress', update)
+      }
+      const migrations = [...moved].filter((migration) => inScope(reader, migration))
+      if (migrations.length > 0) namespace.to(room).emit('fleet', { migrations })
+    }
     latest.clear()
-    if (moved.size > 0) namespace.emit('fleet', { migrations: [...moved] })
     moved.clear()
     timer = setTimeout(send, PROGRESS_MS)
   }
 
   return {
+    /** Lists may have changed for everybody; which migrations are concerned is told within the scope. */
     revision(revision: number, subjects: readonly string[]): void {
-      namespace.emit('revision', { revision, subjects })
+      for (const { room, reader } of rooms.occupied()) {
+        const told = subjects.filter((subject) => inScope(reader, subject))
+        namespace.to(room).emit('revision', { revision, subjects: told })
+      }
     },
     /** The first at once, later ones at most five times a second, the last one always. */
     progress(update: WorkUpdate): void {

@@ -15,9 +15,10 @@ import type { DefaultEventsMap, Namespace, Socket } from 'socket.io'
 import { z } from 'zod'
 import type { Fleet } from '../fleet/fleet-port.ts'
 import { ownTelemetry } from '../telemetry/in-scope.ts'
-import { identityOf } from './authentication.ts'
 import { createMessageRate } from './message-rate.ts'
+import { createScopeRooms, readerOf } from './scope-rooms.ts'
 import type { Snapshots } from './snapshots.ts'
+import { changeVisibleTo, visibleTo } from './visible-to.ts'
 
 /** The instance that speaks on a socket. */
 export interface ConnectedInstance {
@@ -43,9 +44,6 @@ export interface SdkNamespaceOptions {
   readonly broadcast: () => number
 }
 
-const ROOM = 'instances'
-/** Whoever was not let in speaks of nothing. */
-const NOBODY = { migrations: [] }
 const roomOf = (instance: string): string => `instance:${instance}`
 
 const NOT_REGISTERED: WireError = {
@@ -73,24 +71,22 @@ const refused = (error: WireError): { readonly ok: false; readonly error: WireEr
 export function createSdkNamespace(options: SdkNamespaceOptions) {
   const { namespace, fleet, snapshots, log } = options
   const spoken = new Map<string, ConnectedInstance>()
+  const rooms = createScopeRooms(namespace)
 
-  /** A snapshot, with the socket in the room so that it misses no change after it. */
-  async function snapshotAndJoin(
-    socket: SdkSocket,
-    rooms: readonly string[],
-    take: () => Promise<Snapshot>,
-  ): Promise<Snapshot> {
+  /** A snapshot, with the socket in the room of its scope so that it misses no change after it. */
+  async function snapshotAndJoin(socket: SdkSocket, take: () => Promise<Snapshot>): Promise<Snapshot> {
     for (;;) {
       const snapshot = await take()
       // A change sent while the snapshot was read would be missed; between this look and joining nothing is sent.
       if (snapshot.revision < options.broadcast()) continue
-      socket.join([...rooms])
-      return snapshot
+      rooms.join(socket)
+      return visibleTo(readerOf(socket), snapshot)
     }
   }
 
   function connected(socket: SdkSocket): void {
     const rate = createMessageRate(options.monotonic)
+    const sender = readerOf(socket)
     /** Who was refused because the id is taken may still say goodbye. */
     let claimed: ConnectedInstance | undefined
     let isJoined = false
@@ -128,49 +124,45 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
     }
 
     on('register', registrationSchema, async (body): Promise<Answer<RegistrationAnswer>> => {
-      const result = await fleet.register(body)
+      const result = await fleet.register(body, sender)
       const { instance: id, incarnation, app, version } = body
       if (result.ok || result.error.code === 'instance-taken') claimed = { id, incarnation, app, version }
       if (!result.ok) return refused(result.error)
       takeOver(socket, { id, incarnation, app, version })
-      return {
-        ok: true,
-        value: {
-          ...result.value,
-          snapshot: await snapshotAndJoin(socket, [ROOM, roomOf(id)], snapshots.fresh),
-        },
-      }
+      const snapshot = await snapshotAndJoin(socket, snapshots.fresh)
+      socket.join(roomOf(id))
+      return { ok: true, value: { ...result.value, snapshot } }
     })
     on('heartbeat', heartbeatSchema, async (body): Promise<Answer<HeartbeatAnswer>> => {
       const instance = spoken.get(socket.id)
       if (instance === undefined) return refused(NOT_REGISTERED)
-      const result = await fleet.heartbeat(instance.id, instance.incarnation, body)
+      const result = await fleet.heartbeat(instance.id, instance.incarnation, body, sender)
       if (!result.ok) return refused(result.error)
       return { ok: true, value: { ...result.value, revision: options.broadcast() } }
     })
     on('progress', heartbeatSchema, async (body): Promise<Answer<null>> => {
       const instance = spoken.get(socket.id)
       if (instance === undefined) return refused(NOT_REGISTERED)
-      const result = await fleet.heartbeat(instance.id, instance.incarnation, body)
+      const result = await fleet.heartbeat(instance.id, instance.incarnation, body, sender)
       return result.ok ? { ok: true, value: null } : refused(result.error)
     })
     on('sync', z.unknown(), async (): Promise<Answer<Snapshot>> => {
       // Whatever is newer than what was broadcast is about to be: a fleet that resyncs costs the store nothing.
       const held = () => snapshots.atLeast(options.broadcast())
-      return { ok: true, value: await snapshotAndJoin(socket, [ROOM], held) }
+      return { ok: true, value: await snapshotAndJoin(socket, held) }
     })
     on('telemetry', telemetrySchema, async (body): Promise<Answer<null>> => {
       const instance = spoken.get(socket.id)
       if (instance === undefined) return refused(NOT_REGISTERED)
-      options.telemetry(instance, ownTelemetry(identityOf(socket) ?? NOBODY, body))
+      options.telemetry(instance, ownTelemetry(sender, body))
       return { ok: true, value: null }
     })
     on('goodbye', heartbeatSchema, async (body): Promise<Answer<null>> => {
       if (claimed === undefined) return refused(NOT_REGISTERED)
-      const result = await fleet.goodbye(claimed.id, claimed.incarnation, body)
+      const result = await fleet.goodbye(claimed.id, claimed.incarnation, body, sender)
       if (!result.ok) return refused(result.error)
       spoken.delete(socket.id)
-      socket.leave(ROOM)
+      rooms.leave(socket)
       socket.leave(roomOf(claimed.id))
       return { ok: true, value: null }
     })
@@ -202,9 +194,11 @@ export function createSdkNamespace(options: SdkNamespaceOptions) {
 
   namespace.on('connection', connected)
   return {
-    /** Tells every instance; one message, encoded once. */
+    /** Tells every instance what it may hear; one message for each scope, encoded once. */
     change(change: Change): void {
-      namespace.to(ROOM).emit('change', change)
+      for (const { room, reader } of rooms.occupied()) {
+        namespace.to(room).emit('change', changeVisibleTo(reader, change))
+      }
     },
     /** Tells an instance that it was taken off the books. It registers again if it is still there. */
     forgotten(instance: string): void {

@@ -3,15 +3,16 @@ import { z } from 'zod'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/db.ts'
 import type { FleetReader } from '../fleet/fleet-port.ts'
+import { authorizeScope } from '../http/authenticate.ts'
 import { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams, migrationParams } from '../http/schemas.ts'
 import { communicationsOf } from '../incidents/communications.ts'
+import { incidentFor } from '../incidents/incident-for.ts'
 import type { Incidents } from '../incidents/incidents.ts'
 import { reportOf } from '../incidents/report.ts'
 import type { OpenRepairs, PhaseService, StoredMigration } from '../phases/phase-service.ts'
-import { inScope } from '../tokens/tokens.ts'
 import { readStats, saveSatisfaction } from './stats.ts'
 
 const MARKDOWN = 'text/markdown; charset=utf-8'
@@ -57,16 +58,6 @@ export interface ReviewRoutesDeps {
 export function reviewRoutes(deps: ReviewRoutesDeps): readonly Route[] {
   const { db, clock, phases, fleet, incidents, repairs } = deps
 
-  async function incidentOf(id: string, principal: Parameters<typeof inScope>[0]) {
-    const incident = await incidents.get(id)
-    if (incident === undefined || !inScope(principal, incident.migration)) {
-      throw new HttpProblem('unknown-incident', `There is no incident "${id}".`, {
-        action: 'List them with GET /v1/incidents.',
-      })
-    }
-    return incident
-  }
-
   return [
     route({
       method: 'get',
@@ -98,7 +89,7 @@ export function reviewRoutes(deps: ReviewRoutesDeps): readonly Route[] {
       produces: MARKDOWN,
       problems: [404],
       handle: async ({ params: { id } }, { principal }) => {
-        const incident = await incidentOf(id, principal)
+        const incident = await incidentFor(incidents, id, principal)
         const migration = await phases.get(incident.migration)
         const instances = await fleet.factsFor(db, incident.migration, [])
         const content = reportOf({
@@ -128,7 +119,7 @@ export function reviewRoutes(deps: ReviewRoutesDeps): readonly Route[] {
         .meta({ id: 'Communications' }),
       problems: [404],
       handle: async ({ params: { id } }, { principal }) => ({
-        body: communicationsOf(await incidentOf(id, principal)),
+        body: communicationsOf(await incidentFor(incidents, id, principal)),
       }),
     }),
     route({
@@ -137,16 +128,12 @@ export function reviewRoutes(deps: ReviewRoutesDeps): readonly Route[] {
       tag: 'stats',
       permission: 'read',
       summary: 'How migrations went: success, time to rollback, downtime, corruption, satisfaction',
+      description: 'A token for certain migrations is told how those went.',
       query: z.strictObject({ migration: migrationParams.shape.id.optional() }),
       response: statsSchema,
       handle: async ({ query: { migration } }, { principal }) => {
-        const asked = migration === undefined ? principal.migrations : [migration]
-        return {
-          body: await readStats(
-            db,
-            asked?.filter((id) => inScope(principal, id)),
-          ),
-        }
+        if (migration !== undefined) authorizeScope(principal, migration)
+        return { body: await readStats(db, migration === undefined ? principal.migrations : [migration]) }
       },
     }),
     route({

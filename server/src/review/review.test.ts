@@ -64,7 +64,7 @@ test('the report tells from the first sign to the last acknowledgement, with the
   const { body } = await get(`/v1/incidents/${id}/communications`)
   expect(Object.keys(body)).toEqual(['investigating', 'identified', 'reverted', 'resolved'])
   const stranger = await api.token('viewer', { migrations: ['another'] })
-  expect((await get(`/v1/incidents/${id}/report`, stranger)).status).toBe(404)
+  expect((await get(`/v1/incidents/${id}/report`, stranger)).status).toBe(403)
 })
 
 test('the figures of the mission are those of what happened', async () => {

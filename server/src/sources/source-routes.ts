@@ -6,6 +6,7 @@ import type { Reply, Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { time } from '../http/schemas.ts'
 import { SOURCE_KINDS } from '../receivers/receivers.ts'
+import { concerning, OWN_ALONE } from '../tokens/concerning.ts'
 import type { AlertSource } from './source-store.ts'
 import type { SourceChange, Sources } from './sources.ts'
 
@@ -90,8 +91,11 @@ export function sourceRoutes({ sources }: { readonly sources: Sources }): readon
       method: 'get',
       path: '/v1/alert-sources',
       summary: 'All alert sources, without their secrets',
+      description: OWN_ALONE,
       response: z.object({ sources: z.array(sourceSchema) }),
-      handle: async () => ({ body: { sources: (await sources.list()).map(view) } }),
+      handle: async (_input, { principal }) => ({
+        body: { sources: concerning(principal, await sources.list()).map(view) },
+      }),
     }),
     route({
       ...common,

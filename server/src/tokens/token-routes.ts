@@ -6,6 +6,7 @@ import { HttpProblem } from '../http/problem.ts'
 import type { Route } from '../http/route.ts'
 import { route } from '../http/route.ts'
 import { idParams, time } from '../http/schemas.ts'
+import { concerning, OWN_ALONE } from './concerning.ts'
 import { ROLES } from './permissions.ts'
 import { RESERVED_NAMES } from './reserved-names.ts'
 import type { Tokens } from './tokens.ts'
@@ -26,7 +27,9 @@ const newTokenSchema = z
       .min(1)
       .max(1000)
       .optional()
-      .describe('Only for these; all where not given'),
+      .describe(
+        'Only for these; all where not given. Others are neither told of nor touched, and an instance with such a token may not speak of them.',
+      ),
     expiresAt: z.int().optional().describe('Unix milliseconds'),
   })
   .meta({ id: 'NewToken' })
@@ -60,8 +63,11 @@ export function tokenRoutes({
       method: 'get',
       path: '/v1/tokens',
       summary: 'All tokens, without their texts',
+      description: OWN_ALONE,
       response: z.object({ tokens: z.array(tokenSchema) }),
-      handle: async () => ({ body: { tokens: await tokens.list() } }),
+      handle: async (_input, { principal }) => ({
+        body: { tokens: concerning(principal, await tokens.list()) },
+      }),
     }),
     route({
       ...common,

@@ -126,6 +126,13 @@ export function createTokens({ db, clock, newId, randomBytes }: TokensDeps): Tok
   }
 }
 
+/** Whoever is for certain migrations only, or for all. */
+export type Scoped = Pick<Principal, 'migrations'>
+
 /** Whether a principal may touch this migration. */
-export const inScope = (principal: Pick<Principal, 'migrations'>, migration: string): boolean =>
+export const inScope = (principal: Scoped, migration: string): boolean =>
   principal.migrations === undefined || principal.migrations.includes(migration)
+
+/** The same for the same migrations, in whatever order they were given; undefined where all are meant. */
+export const scopeKey = ({ migrations }: Scoped): string | undefined =>
+  migrations === undefined ? undefined : JSON.stringify([...new Set(migrations)].sort())

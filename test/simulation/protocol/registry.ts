@@ -51,7 +51,11 @@ export class Registry {
       const refusal = judgeRegistration(
         registration,
         standings,
-        stored && { ...stored, leaseLeft: stored.leaseUntil - this.#world.now },
+        stored && {
+          ...stored,
+          leaseLeft: stored.leaseUntil - this.#world.now,
+          migrations: Object.keys(stored.stands),
+        },
       )
       if (refusal !== undefined) return refused(refusal)
       writes.push((draft) => this.#write(draft, registration))
