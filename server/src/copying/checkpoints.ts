@@ -25,7 +25,7 @@ export interface Copy {
    * The next range of about `size` rows; undefined where all have been handed out. `later` where what comes next
    * has to wait for ranges that are not done.
    *
-   * @param most so many rows at a pace, where there is one: those that are only looked at count for less
+   * @param most so many rows at a pace, where there is one, those included that are only looked at
    */
   next(size: number, worker: string, most?: number): Promise<OpenRange | 'later' | undefined>
   /**
@@ -115,7 +115,7 @@ export async function copyOn(
       if (part.since !== undefined && (await isOpenBefore(at.part))) return 'later'
       if (part.blocks !== undefined) await requireSameBlocks(source, part.blocks)
       // Looked up apart from the locked read: rows that vanish while a chunk waits for them end nothing.
-      const piece = most === undefined ? undefined : { at: mapping.old, rows: most * LOOKED_PER_ROW }
+      const piece = most === undefined ? undefined : { at: mapping.old, rows: most }
       const upTo = (await ends.endOf(at.part, part, { after, upTo: upper }, size, piece)) ?? upper
       const { rows } = await target.query<CheckpointRow>(
         `with moved as (
@@ -130,7 +130,10 @@ export async function copyOn(
       const [row] = rows
       at = row === undefined ? await positionNow() : { ...at, after: upTo }
       if (row === undefined) continue
-      return { ...rangeOf(row), ...(most !== undefined && part.inKeyOrder ? { counts: most } : {}) }
+      return {
+        ...rangeOf(row),
+        ...(most !== undefined && part.inKeyOrder ? { counts: most / LOOKED_PER_ROW } : {}),
+      }
     }
   }
 

@@ -29,11 +29,11 @@ const SHORTEST_REST_MS = 2
 const RESTING = 0.8
 
 const LOOK_MS = 3_000
-/** A p99 of a few seconds is as often too low as too high: up goes only who has looked for longer. */
-const LOOK_LONGER_MS = 6_000
+/** A p99 of less says little: one moment in which the disk was slow would be taken for our doing. */
+const JUDGE_MS = 6_000
 /** Until somebody suffers for the first time, then. */
 const STEP_AT_FIRST = 1.5
-const STEP = 1.15
+const STEP = 1.25
 /** Until what an instance has measured is here: it tells once a second, and servers tell each other once a second. */
 const LATE_MS = 2_000
 const REST_MS = 6_000
@@ -123,14 +123,13 @@ export function createPace({ clock, factor }: PaceOptions): Pace {
     if (times > limit) {
       stillAbove = rate <= LEAST ? stillAbove + 1 : 0
       step = STEP
-      turnTo(Math.min(rate, Math.max(reached, LEAST)) * Math.max(0.4, limit / times) * 0.9)
+      turnTo(Math.min(rate, Math.max(reached, LEAST)) * Math.max(0.5, limit / times) * 0.9)
       if (stillAbove >= NOT_US) rest()
       return
     }
     stillAbove = 0
     if (times < IMPROBABLE && clock() - (usualAt ?? began) > DOUBT_AFTER_MS) rest()
-    const lookedFor = clock() - changedAt - LATE_MS
-    if (times < 1 + (limit - 1) * NEAR && tried && lookedFor >= LOOK_LONGER_MS) turnTo(rate * step)
+    if (times < 1 + (limit - 1) * NEAR && tried) turnTo(rate * step)
   }
 
   function rest(): void {
@@ -162,7 +161,7 @@ export function createPace({ clock, factor }: PaceOptions): Pace {
       const latencies = await measure(changedAt + LATE_MS)
       const unknown = usual.size === 0 && latencies.some(({ count }) => count >= ENOUGH)
       if (unknown || now - (usualAt ?? began) > REST_AGAIN_MS) rest()
-      else if (now - changedAt >= LATE_MS + LOOK_MS) adapt(latencies)
+      else if (now - changedAt >= LATE_MS + JUDGE_MS) adapt(latencies)
     },
     passed: (copied) => {
       rows += copied

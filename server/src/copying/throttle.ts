@@ -62,7 +62,7 @@ export function createRateLimit(
   return {
     most: () => {
       const now = pace()
-      return now === undefined ? undefined : mostRows(now.rowsPerSecond) * perRow
+      return now === undefined ? undefined : mostRows(now.rowsPerSecond)
     },
     rests: () => {
       const now = pace()

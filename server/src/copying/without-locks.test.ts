@@ -145,7 +145,7 @@ test('at a pace, the second look goes through a few rows of all at a time, and t
   const copy = await openCopy(places(true), mapping, 3)
   expect(await copy.settle()).toBe('second look')
   await copy.lookAgain()
-  const pieces = [await copy.next(1_000, 'one', 10), await copy.next(1_000, 'one', 10)]
+  const pieces = [await copy.next(1_000, 'one', 40), await copy.next(1_000, 'one', 40)]
   expect(pieces).toMatchObject([
     { after: undefined, upTo: ['40'], counts: 10, again: true },
     { after: ['40'], upTo: ['80'], counts: 10 },
