@@ -8,7 +8,6 @@ import { type Part, sideOf } from '../walks/walk.ts'
 import { endsOf, upperOf } from '../walks/walk-ends.ts'
 import type { OpenRange } from './copy-chunk.ts'
 import { settleCopy, WITHOUT_WAITING } from './settle-copy.ts'
-import { LOOKED_PER_ROW } from './throttle.ts'
 
 /** Where a copy reads, and where it writes and keeps its checkpoints; one database or two. */
 export interface Places {
@@ -132,7 +131,7 @@ export async function copyOn(
       if (row === undefined) continue
       return {
         ...rangeOf(row),
-        ...(most !== undefined && part.inKeyOrder ? { counts: most / LOOKED_PER_ROW } : {}),
+        ...(most !== undefined && part.inKeyOrder ? { counts: most } : {}),
       }
     }
   }

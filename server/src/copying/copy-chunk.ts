@@ -3,7 +3,7 @@ import { orderBy, type Range, rangeParams, type Side, within } from '../mapping/
 import type { Mapping } from '../mapping/mapping.ts'
 import { differs } from '../mapping/table-columns.ts'
 import type { Connection } from '../target/target.ts'
-import type { Rests } from './pace.ts'
+import { type Rests, resting, restingParams } from './rests.ts'
 
 export interface OpenRange extends Range {
   /** Of its checkpoint. */
@@ -99,7 +99,6 @@ export async function fillChunk(
   // The bounds of a part say nothing about keys of new.
   const isPart = range.side !== old
   const rests = range.withoutLocks ? range.rests : undefined
-  const [every, seconds] = [values.length + 2, values.length + 3]
   const text = `
     with claimed as materialized (
       ${claim(numbers)}
@@ -108,21 +107,20 @@ export async function fillChunk(
     ), copied as (
       insert into ${mapping.to.table} (${targets(mapping)}) overriding system value
       select ${sources(mapping)} from (
-        select ${oldValues(mapping)}${rests === undefined ? '' : ', row_number() over () as place'}
-        from ${range.side.table}
+        select ${oldValues(mapping)} from ${range.side.table}
         where exists (select from claimed) and ${within(range.side, numbers)}
+          ${rests === undefined ? '' : `and ${resting(values.length + 2)}`}
         order by ${orderBy(old)}
         ${range.withoutLocks ? '' : lockRows(old)}
       ) source
-      ${rests === undefined ? '' : `where place % $${every}::int <> 0 or pg_sleep($${seconds}::float8) is not null`}
       returning 1
     )
     update switchback.checkpoints c
     set done = true, ms = ${SINCE_BEGUN}, rows = copied.count, changed = copied.count
     from claimed, (select count(*) from copied) copied where c.id = claimed.id
     returning c.rows, c.changed`
-  const resting = rests === undefined ? [] : [rests.rows, rests.ms / 1000]
-  return once(on, mapping, range)(text, [range.id, ...values, ...resting])
+  const rested = rests === undefined ? [] : restingParams(rests)
+  return once(on, mapping, range)(text, [range.id, ...values, ...rested])
 }
 
 /**
@@ -178,12 +176,20 @@ const strays = (mapping: Mapping, numbers: Parameters<typeof within>[1], sides: 
   )`
 }
 
-/** Whether there is something to be swept in a range, as one snapshot shows it. */
-export async function hasStray(on: Connection, mapping: Mapping, range: Range): Promise<boolean> {
+/** Whether there is something to be swept in a range, as one snapshot shows it. It holds no locks, and may rest. */
+export async function hasStray(
+  on: Connection,
+  mapping: Mapping,
+  range: Range,
+  rests?: Rests,
+): Promise<boolean> {
   const { numbers, values } = rangeParams(range)
+  const rested = rests === undefined ? '' : `${resting(values.length + 1)} and `
   const { rows } = await on.prepared<{ found: boolean }>(
-    `select exists (select from ${mapping.to.table} as switchback_new where ${strays(mapping, numbers, mapping)}) as found`,
-    values,
+    `select exists (
+       select from ${mapping.to.table} as switchback_new where ${rested}${strays(mapping, numbers, mapping)}
+     ) as found`,
+    [...values, ...(rests === undefined ? [] : restingParams(rests))],
   )
   return rows[0]?.found === true
 }

@@ -4,9 +4,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ExecutionWorld, executionWorld } from '../execution/execution-for-tests.ts'
 import { describeMapping, type Mapping } from '../mapping/mapping.ts'
 import { createTarget, type Target } from '../target/target.ts'
-import { copyChunk, fillChunk, type OpenRange } from './copy-chunk.ts'
+import { copyChunk, fillChunk, hasStray, type OpenRange } from './copy-chunk.ts'
 import { giveUpRow } from './failed-rows.ts'
 import { openCopy } from './open-copy.ts'
+import type { Rests } from './rests.ts'
 import { splitRange } from './split-range.ts'
 
 const EPOCH = 3
@@ -41,6 +42,11 @@ async function firstRange(): Promise<OpenRange> {
   if (range === undefined || range === 'later') throw new Error('there is no range')
   return range
 }
+
+const isResting = () =>
+  waitFor(
+    async () => (await world.rows(`select from pg_stat_activity where wait_event = 'PgSleep'`)).length > 0,
+  )
 
 const bounds = (ranges: readonly (OpenRange | 'later' | undefined)[]) =>
   ranges.map((range) => typeof range === 'object' && [range.after?.[0], range.upTo?.[0]])
@@ -99,14 +105,27 @@ test('a statement rests where it keeps nobody waiting, and never with rows of ol
   const resting = target.cancellable(stop.signal, (on) =>
     fillChunk(on, mapping, { ...range, withoutLocks: true }),
   )
-  await waitFor(
-    async () => (await world.rows(`select from pg_stat_activity where wait_event = 'PgSleep'`)).length === 1,
-  )
+  await isResting()
   stop.abort()
   await expect(resting).rejects.toMatchObject({ code: 'work-stopped' })
   expect(
     await target.connection((on) => fillChunk(on, mapping, { ...range, withoutLocks: false })),
   ).toMatchObject({ rows: 100 })
+})
+
+test('a look for strays rests, too, and finds them all the same', async () => {
+  await world.pool.query('insert into new_t select id, v from old_t')
+  const everything = { after: undefined, upTo: undefined }
+  const look = (rests: Rests, signal = new AbortController().signal) =>
+    target.cancellable(signal, (on) => hasStray(on, mapping, everything, rests))
+  expect(await look({ rows: 7, ms: 1 })).toBe(false)
+  await world.pool.query('delete from old_t where id = 99')
+  expect(await look({ rows: 7, ms: 1 })).toBe(true)
+  const stop = new AbortController()
+  const resting = look({ rows: 1, ms: 3_600_000 }, stop.signal)
+  await isResting()
+  stop.abort()
+  await expect(resting).rejects.toMatchObject({ code: 'work-stopped' })
 })
 
 test.each(Object.entries(STALE))(

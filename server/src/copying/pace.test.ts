@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { createPace, mostRows, restsAt, SHORTEST_CHUNK } from './pace.ts'
+import { createPace, mostRows, SHORTEST_CHUNK } from './pace.ts'
+import { restsAt } from './rests.ts'
 
 /**
  * An application and a copy on one database, second by second. `suffers` says how many times longer the

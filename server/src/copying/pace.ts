@@ -21,12 +21,6 @@ const LEAST = 500
 /** What a statement costs beside its rows counts for little then, and nobody waits for one for long. */
 const STATEMENTS_PER_SECOND = 10
 export const SHORTEST_CHUNK = 50
-/** Rows that are written in one go within a statement: it takes less than a millisecond. */
-const AT_ONCE = 50
-/** PostgreSQL sleeps for whole milliseconds. */
-const SHORTEST_REST_MS = 2
-/** What of a statement's time is for resting; what is left over is rested after it. */
-const RESTING = 0.8
 
 const LOOK_MS = 3_000
 /** A p99 of less says little: one moment in which the disk was slow would be taken for our doing. */
@@ -51,18 +45,6 @@ const NOT_US = 3
 /** Rows of one statement, at most, at a pace. */
 export const mostRows = (rowsPerSecond: number): number =>
   Math.max(SHORTEST_CHUNK, Math.round(rowsPerSecond / STATEMENTS_PER_SECOND))
-
-/** Rests within a statement: so many ms after so many rows each. */
-export interface Rests {
-  readonly rows: number
-  readonly ms: number
-}
-
-/** Spreads the rows of a statement over its time at a pace: what disturbs others is a core that is busy for long. */
-export function restsAt(rowsPerSecond: number): Rests {
-  const rows = Math.max(AT_ONCE, Math.ceil((rowsPerSecond * SHORTEST_REST_MS) / (1000 * RESTING)))
-  return { rows, ms: (rows * 1000 * RESTING) / rowsPerSecond }
-}
 
 /**
  * Feels its way to the pace at which the p99 of the application's operations stays within a factor of what it is

@@ -8,6 +8,7 @@ import type { Connection, Target } from '../target/target.ts'
 import { together } from '../target/together.ts'
 import { hashedSlices, JOIN_BY_HASH, JOIN_BY_INDEX, type Sides, sidesOf } from '../walks/slices.ts'
 import { hasStray, sweepChunk } from './copy-chunk.ts'
+import type { Rests } from './rests.ts'
 import { createRateLimit, LOOKED_PER_ROW, type RateLimit, whileHeldBack } from './throttle.ts'
 
 export interface SweepDeps extends Patience {
@@ -44,7 +45,7 @@ export async function sweep(
   total: number,
 ): Promise<number> {
   progress.stage('sweeping', total)
-  const limit = createRateLimit(order, deps.clock, { perRow: LOOKED_PER_ROW })
+  const limit = createRateLimit(order, deps.clock, { perRow: LOOKED_PER_ROW, workers: deps.workers })
   const next = await piecesOf(deps, order, mapping, limit)
   let swept = 0
   await together(order.signal, deps.workers, async (signal) => {
@@ -65,7 +66,7 @@ export async function sweep(
             connection.pid,
             (reason) => progress.throttledBy(reason),
             () =>
-              sweepPiece(connection, mapping, piece, (rows) => {
+              sweepPiece(connection, mapping, { ...piece, rests: limit.rests() }, (rows) => {
                 swept += rows
               }),
           )
@@ -106,7 +107,7 @@ function createRanges(
   const look = async (): Promise<Piece | undefined> => {
     if (ended) return undefined
     const rest = { after, upTo: undefined }
-    const rows = Math.min(PIECE, limit.most() ?? PIECE)
+    const rows = Math.min(PIECE, (limit.most() ?? PIECE) * LOOKED_PER_ROW)
     const upTo = await persistently(deps, order.signal, () => keyAt(deps.target, old, rest, rows))
     const range = { after, upTo }
     ended = upTo === undefined
@@ -124,7 +125,7 @@ function createRanges(
 async function sweepPiece(
   connection: Connection,
   mapping: Mapping,
-  { range, sides }: Piece,
+  { range, sides, rests }: Piece & { readonly rests: Rests | undefined },
   removed: (rows: number) => void,
 ): Promise<void> {
   // A slice is read whole, so that looking first would read it twice.
@@ -132,7 +133,7 @@ async function sweepPiece(
     removed(await sweepChunk(connection, mapping, range, sides))
     return
   }
-  if (!(await hasStray(connection, mapping, range))) return
+  if (!(await hasStray(connection, mapping, range, rests))) return
   for (let { after } = range; ; ) {
     const upTo = (await keyAt(connection, mapping.new, { after, upTo: range.upTo }, CHUNK)) ?? range.upTo
     removed(await sweepChunk(connection, mapping, { after, upTo }))

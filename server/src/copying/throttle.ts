@@ -1,7 +1,8 @@
 import type { WorkOrder } from '../execution/execution-port.ts'
 import { throwIfStopped } from '../target/execution-error.ts'
 import { pause } from '../target/pause.ts'
-import { mostRows, type Rests, restsAt } from './pace.ts'
+import { mostRows } from './pace.ts'
+import { type Rests, restsAt } from './rests.ts'
 
 export interface ChunkLimits {
   /** Milliseconds that one chunk should take. */

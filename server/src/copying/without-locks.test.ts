@@ -147,8 +147,8 @@ test('at a pace, the second look goes through a few rows of all at a time, and t
   await copy.lookAgain()
   const pieces = [await copy.next(1_000, 'one', 40), await copy.next(1_000, 'one', 40)]
   expect(pieces).toMatchObject([
-    { after: undefined, upTo: ['40'], counts: 10, again: true },
-    { after: ['40'], upTo: ['80'], counts: 10 },
+    { after: undefined, upTo: ['40'], counts: 40, again: true },
+    { after: ['40'], upTo: ['80'], counts: 40 },
   ])
   for (const piece of pieces) {
     if (typeof piece !== 'object') throw new Error('there is no piece')
