@@ -35,7 +35,7 @@ const REST_AGAIN_MS = 300_000
 /** A p99 of fewer operations says too little. */
 const ENOUGH = 100
 /** So near to the limit the pace stays as it is. */
-const NEAR = 0.6
+const NEAR = 0.5
 /** Copying makes nothing faster: where it seems so, what was taken for usual was a bad moment. */
 const IMPROBABLE = 0.75
 const DOUBT_AFTER_MS = 60_000
