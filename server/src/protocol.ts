@@ -13,6 +13,7 @@ export {
   judgeForm,
   judgePositions,
   judgeRegistration,
+  NOBODY,
   PREVIOUS,
 } from './fleet/registration.ts'
 export { createPhaseService } from './phases/create-phase-service.ts'

@@ -10,7 +10,7 @@ import { createFleetReader } from './fleet-reader.ts'
 import { createHeartbeats, STORE_UNAVAILABLE, UNKNOWN_INSTANCE } from './heartbeats.ts'
 import { judgeForm, PREVIOUS } from './registration.ts'
 import { type Registered, storeRegistrations } from './registration-store.ts'
-import { scopesOf, within } from './scope-sql.ts'
+import { ONE_PROCESS, scopesOf, within } from './scope-sql.ts'
 import { createStoreTime } from './store-time.ts'
 
 interface FleetLog {
@@ -82,7 +82,8 @@ export function createFleet(options: FleetOptions): Fleet {
       // A process that another took the id from may still say goodbye to the entry that it has left.
       const { rows } = await db.query<{ id: string; incarnation: string; migrations: string[] | null }>(
         `delete from instances i using unnest($1::text[], $2::text[], $4::jsonb[]) as g (id, incarnation, scope)
-         where i.id in (g.id, g.id || $3) and i.incarnation = g.incarnation and ${within('g.scope')}
+         where i.id in (g.id, g.id || $3) and i.incarnation = g.incarnation
+           and ${within('g.scope')} and ${ONE_PROCESS}
          returning g.id, g.incarnation,
            (select array_agg(migration) from instance_positions where instance = i.id) as migrations`,
         [

@@ -1,7 +1,7 @@
 import type { Position } from '@switchback/migrations-registry'
 import type { Queryable } from '../db/db.ts'
 import type { Scoped } from '../tokens/tokens.ts'
-import { scopesOf, within } from './scope-sql.ts'
+import { ONE_PROCESS, scopesOf, within } from './scope-sql.ts'
 
 /** What one instance has reported since the last flush. */
 export interface Beat {
@@ -71,7 +71,7 @@ const BEATS = `beat as (
 const held = (condition = ''): string => `held as materialized (
   select i.id, i.incarnation from instances i
   join beat b on b.instance = i.id and b.incarnation = i.incarnation
-  where ${within('b.scope')} ${condition}
+  where ${within('b.scope')} and ${ONE_PROCESS} ${condition}
   order by i.id for no key update of i
 ),
 leased as (

@@ -2,7 +2,13 @@ import type { MigrationDefinition, MigrationState, Registration } from '@switchb
 import type { Db, Queryable } from '../db/db.ts'
 import type { Registering } from './claims.ts'
 import type { FleetRefusal } from './fleet-port.ts'
-import { judgeRegistration, type MigrationStanding, PREVIOUS, type StoredInstance } from './registration.ts'
+import {
+  judgeRegistration,
+  type MigrationStanding,
+  NOBODY,
+  PREVIOUS,
+  type StoredInstance,
+} from './registration.ts'
 import { rememberVersions } from './version-store.ts'
 
 /** `again`: another server took the same new id on at the same moment; to be judged once more. */
@@ -125,7 +131,7 @@ async function setAside(
        select id || $2, incarnation, app, version, server, 'hold', registered_at, last_seen, lease_until
        from instances where id = any($1)
        on conflict (id) do update set
-         incarnation = 'several', version = excluded.version, server = excluded.server,
+         incarnation = '${NOBODY}', version = excluded.version, server = excluded.server,
          last_seen = excluded.last_seen, lease_until = excluded.lease_until`,
       [holding, PREVIOUS],
     )

@@ -34,6 +34,13 @@ export interface StoredInstance {
  */
 export const PREVIOUS = '~previous'
 
+/**
+ * Incarnation of an entry that holds several predecessors. It is one that no message can carry: none of them may
+ * speak for the rest, whose operations may still be in flight, and nobody else for any. Only a person who
+ * forgets it by name takes it off the books.
+ */
+export const NOBODY = ''
+
 /** PostgreSQL takes neither NUL nor half of a surrogate pair; one such name would fail the batch it is in. */
 export const storable = (text: string): boolean => !text.includes('\u0000') && !/\p{Surrogate}/u.test(text)
 

@@ -1,4 +1,5 @@
 import type { Scoped } from '../tokens/tokens.ts'
+import { NOBODY, PREVIOUS } from './registration.ts'
 
 /** What each sender's token is for, as the store is told; null is everything. */
 export const scopesOf = (sent: readonly { readonly sender: Scoped }[]): readonly (string | null)[] =>
@@ -10,6 +11,13 @@ export const scopesOf = (sent: readonly { readonly sender: Scoped }[]): readonly
  */
 export const within = (scope: string): string => `(${scope} is null or not exists (
   select from instance_positions told where told.instance = i.id and not ${scope} ? told.migration))`
+
+/**
+ * Whether the entry `i` is one process, for which that process speaks. Versions before kept several predecessors as
+ * `several`, which can be said: such entries are still there, and a server of before may be beside this one.
+ */
+export const ONE_PROCESS = `(i.incarnation <> '${NOBODY}'
+  and (i.incarnation <> 'several' or i.id not like '%${PREVIOUS}'))`
 
 /**
  * Whether the instance `i` has to do with any migration of this scope: it has told of one, or its app is one that

@@ -84,6 +84,8 @@ const gateView = async () =>
     drained,
     handlers: [...handlers].sort(),
   }))
+/** The socket and HTTP have names of their own for what does not fit the schema. */
+const MALFORMED = /^(bad-message|invalid-request)$/
 const codeOf = (answer: Answer<unknown>) => (answer.ok ? 'ok' : answer.error.code)
 const lapse = (id: string) =>
   db.query(`update instances set lease_until = now() - interval '1 s' where id = $1`, [id])
@@ -249,8 +251,7 @@ describe.each(Object.entries(WAYS))('by %s', (_way, open) => {
       { id: 'i-2', applied: 0, drained: 0 },
     ])
     const answer = await speaker.send(event, body())
-    // The socket and HTTP have names of their own for what does not fit the schema.
-    const expected = code === 'malformed' ? /^(bad-message|invalid-request)$/ : new RegExp(`^${code}$`)
+    const expected = code === 'malformed' ? MALFORMED : new RegExp(`^${code}$`)
     expect(codeOf(answer)).toMatch(expected)
     if (!answer.ok) {
       expect(answer.error.message).not.toBe('')
@@ -326,6 +327,33 @@ describe.each(Object.entries(WAYS))('by %s', (_way, open) => {
     expect(await gateView()).toMatchObject([{ drained: epoch }, { drained: epoch - 1 }])
   })
 
+  test('nobody speaks for the processes that one id had before, whatever it is called', async () => {
+    for (const incarnation of ['first', 'second', 'third']) {
+      const speaker = await open()
+      expect(codeOf(await speaker.send('register', registration('i-1', incarnation)))).toBe('ok')
+      await speaker.send('progress', beat(epoch, epoch - 1))
+      await lapse('i-1')
+    }
+    await api.fleet.goodbye('i-1', 'third', beat(epoch))
+    const before = await gateView()
+    expect(before).toMatchObject([{ id: 'i-1~previous', applied: epoch, drained: epoch - 1 }])
+    const { rows } = await db.query<{ incarnation: string }>('select incarnation from instances')
+    // What they are kept under can be read in the source, and what it was in versions before.
+    for (const [instance, incarnation, code] of [
+      ['i-1', rows[0]?.incarnation, MALFORMED],
+      ['i-1~previous', rows[0]?.incarnation, MALFORMED],
+      ['i-1', 'several', /^ok$/],
+      ['i-1~previous', 'several', /^protocol$/],
+    ] as const) {
+      const speaker = await open()
+      expect(codeOf(await speaker.send('register', registration(instance, incarnation)))).toMatch(code)
+      for (const event of ['progress', 'heartbeat', 'goodbye'] as const) {
+        await speaker.send(event, beat(epoch))
+      }
+      expect(await gateView()).toEqual(before)
+    }
+  })
+
   test('a late ack of the epoch before counts for that epoch only', async () => {
     const speaker = await open()
     await speaker.send('register', registration())
@@ -351,7 +379,7 @@ describe.each(Object.entries(WAYS))('by %s', (_way, open) => {
       // Whoever sends one all the same is told that there is no such field.
       for (const extra of [{ at }, { sentAt: at }, { leaseUntil: at }]) {
         const given = await speaker.send('heartbeat', { ...beat(0), ...extra })
-        expect(codeOf(given)).toMatch(/^(bad-message|invalid-request)$/)
+        expect(codeOf(given)).toMatch(MALFORMED)
       }
       // An operation that seems to have begun tomorrow, or a day ago, is still an operation that is in flight.
       const oldest = { kind: 'write', ageMs: Math.max(0, -ms) }
@@ -359,7 +387,7 @@ describe.each(Object.entries(WAYS))('by %s', (_way, open) => {
       expect(codeOf(await speaker.send('progress', report))).toBe('ok')
       const negative = { ...oldest, ageMs: -1 }
       const bad = { revision: 1, positions: { [M]: { applied: epoch, drained: epoch, oldest: negative } } }
-      expect(codeOf(await speaker.send('progress', bad))).toMatch(/^(bad-message|invalid-request)$/)
+      expect(codeOf(await speaker.send('progress', bad))).toMatch(MALFORMED)
       expect((await api.phases.gate(M))?.blockers).toMatchObject([{ code: 'instance-not-drained' }])
       const [listed] = await api.fleet.list({ limit: 1 })
       expect(listed).toMatchObject({ live: true })

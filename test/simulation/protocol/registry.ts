@@ -4,6 +4,7 @@ import {
   judgeForm,
   judgePositions,
   judgeRegistration,
+  NOBODY,
   PREVIOUS,
 } from '@switchback/server/protocol'
 import type { SimProcess } from '../world/process.ts'
@@ -179,7 +180,7 @@ function setAside(instances: Map<string, InstanceRow>, before: InstanceRow): voi
   instances.set(id, {
     ...before,
     id,
-    incarnation: other === undefined ? before.incarnation : 'several',
+    incarnation: other === undefined ? before.incarnation : NOBODY,
     onLeaseExpired: 'hold',
     stands,
   })
