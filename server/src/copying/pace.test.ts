@@ -87,6 +87,17 @@ it('judges a pace by what was measured at it alone', async () => {
   expect(Math.min(...paces.filter((rows) => rows > 0))).toBeGreaterThan(10_000)
 })
 
+it('takes no few seconds for the truth: it stays at a pace until it has seen more', async () => {
+  const { pass, paces } = together({ suffers: () => 1 })
+  await pass(12, false)
+  await pass(60, true)
+  const changes = paces.flatMap((rows, i) => (rows === paces[i - 1] ? [] : [i]))
+  // What went before the first of them was longer than the copy.
+  const lasted = changes.slice(2).map((at, i) => at - (changes[i + 1] ?? 0))
+  expect(lasted.length).toBeGreaterThan(2)
+  expect(Math.min(...lasted)).toBeGreaterThanOrEqual(8)
+})
+
 it('rests to learn what the application takes by itself, where that has changed', async () => {
   const { pass, paces, rested } = together({
     suffers: (rows) => 1 + rows / 200_000,

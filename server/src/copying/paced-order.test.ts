@@ -4,6 +4,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createExecution } from '../execution/execution.ts'
 import type { Execution, WorkOrder } from '../execution/execution-port.ts'
 import type { WorkProgress } from '../phases/phase-service.ts'
+import { createTarget } from '../target/target.ts'
+import { backfill } from './backfill.ts'
 import type { ThrottlePorts } from './throttle-signals.ts'
 
 const ROWS = 30_000
@@ -84,6 +86,68 @@ it('copies in statements that rest beside an application that is measured', asyn
   expect(detail).toMatchObject({ rows: ROWS })
   const copied = await checkpoints('one')
   expect(Math.max(...copied)).toBe(2_000)
+})
+
+it('rests within the statements of the copy and of the sweep', async () => {
+  let rowsPerSecond = 100
+  let stage = ''
+  const stop = new AbortController()
+  const target = createTarget({ url: database.url, name: 'resting', onIdleError: () => undefined })
+  try {
+    await open('one').prepare(definition.id)
+    const deps = { target, clock: Date.now, random: Math.random, workers: 1, name: 'one', patienceMs: 1_000 }
+    const running = backfill(deps, {
+      ...order().work,
+      signal: stop.signal,
+      pace: { now: () => ({ rowsPerSecond, because: 'the test' }), passed: () => undefined },
+      report: (progress) => {
+        if (progress.stage === 'sweeping' && stage !== 'sweeping') rowsPerSecond = 100
+        stage = progress.stage
+      },
+    })
+    const resting = async (wanted: string) => {
+      await waitFor(() => stage === wanted, { what: wanted })
+      await waitFor(
+        async () =>
+          (
+            await database.pool.query(
+              `select from pg_stat_activity where wait_event = 'PgSleep' and application_name = 'resting'`,
+            )
+          ).rowCount === 1,
+        { what: `a rest while ${wanted}` },
+      )
+    }
+    await resting('copying')
+    rowsPerSecond = 1e9
+    await resting('sweeping')
+    stop.abort()
+    await expect(running).rejects.toMatchObject({ code: 'work-stopped' })
+  } finally {
+    await target.end()
+  }
+})
+
+it('goes through what was written meanwhile at the pace, too, however little that is', async () => {
+  const { work } = order()
+  const writer = await database.pool.connect()
+  // As the copy finds it, of a transaction that has not ended.
+  await writer.query(`begin; update old_t set v = 'late' where id = 5`)
+  const again: string[] = []
+  const running = open('one', async () => CALM).run('backfill', {
+    ...work,
+    report: ({ stage, throttledBy }) => {
+      if (stage.startsWith('looking again') && throttledBy !== undefined) again.push(throttledBy)
+      if (stage.startsWith('waiting for older')) writer.query('commit').catch(() => undefined)
+    },
+  })
+  await running
+  writer.release()
+  const { rows } = await database.pool.query<{ n: number }>(
+    'select count(*)::int as n from switchback.checkpoints where part = 1',
+  )
+  expect(rows[0]?.n).toBe(ROWS / 2_000)
+  expect(again).toContainEqual(expect.stringMatching(/20000 rows a second$/))
+  expect((await database.pool.query('select v from new_t where id = 5')).rows).toEqual([{ v: 'late' }])
 })
 
 it.each([

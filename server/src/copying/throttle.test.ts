@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createExecution } from '../execution/execution.ts'
 import type { Execution } from '../execution/execution-port.ts'
 import type { WorkProgress } from '../phases/phase-service.ts'
+import { restsAt } from './rests.ts'
 import { createRateLimit } from './throttle.ts'
 import type { ThrottlePorts } from './throttle-signals.ts'
 
@@ -190,6 +191,18 @@ test('rows above the limit of a second wait, and a limit that is taken off holds
   await rate.take(1_000_000, stop.signal)
   stop.abort()
   await expect(waiting).rejects.toMatchObject({ code: 'work-stopped' })
+})
+
+test('rests as the pace asks of each of those who go through rows at the same time', async () => {
+  const pace = { rowsPerSecond: 20_000, because: 'x' }
+  const rate = createRateLimit({ pace: { now: () => pace, passed: () => {} } }, () => 0, {
+    perRow: 4,
+    workers: 2,
+  })
+  expect(rate.rests()).toEqual(restsAt(40_000))
+  pace.rowsPerSecond = 0
+  expect(rate.rests()).toBeUndefined()
+  expect(createRateLimit({}, () => 0).rests()).toBeUndefined()
 })
 
 test('says by what rows were made to wait: the lowest of the limit and the pace', async () => {
