@@ -48,7 +48,7 @@ export const mostRows = (rowsPerSecond: number): number =>
 
 /**
  * Feels its way to the pace at which the p99 of the application's operations stays within a factor of what it is
- * without us: it goes up as long as that is so, at first by large steps, and down at once where it is not. What it is
+ * without us: it goes up as long as that is so, at first by large steps, and down where it is not. What it is
  * without us is measured before the beginning, and again in short rests: an application is not the same all day.
  */
 export function createPace({ clock, factor }: PaceOptions): Pace {
