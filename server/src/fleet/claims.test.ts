@@ -167,3 +167,34 @@ test('lists show the instances of a scope, each with its part, and pages are ful
   expect(await pages(['mine'], { state: 'behind' })).toEqual([])
   expect(await pages([])).toEqual([])
 })
+
+// As they are kept, and as versions before kept them, whose servers may still be at work.
+test.each(['', 'several'])('for predecessors kept together as %j nobody speaks', async (together) => {
+  for (const incarnation of ['first', 'second', 'third']) {
+    await fleet.register(registration({ incarnation }))
+    await lapse()
+  }
+  // A process may come in under any name; what others have left is not its own for that.
+  await fleet.register(own({ incarnation: 'several' }))
+  const kept = async () =>
+    (await db.query(`select incarnation, lease_until from instances where id = 'i-1~previous'`)).rows
+  expect(await kept()).toMatchObject([{ incarnation: '' }])
+  await db.query(`update instances set incarnation = $1 where id = 'i-1~previous'`, [together])
+  const before = await kept()
+  const beat = { revision: 1, positions: { mine: at(5), theirs: at(5) } }
+  expect(await fleet.goodbye('i-1', 'several', beat)).toMatchObject({ ok: true })
+  for (const incarnation of ['', 'several', 'first', 'second']) {
+    const said = await Promise.all([
+      fleet.register(registration({ instance: 'i-1~previous', incarnation })),
+      fleet.heartbeat('i-1~previous', incarnation, beat),
+      fleet.heartbeat('i-1~previous', incarnation, { revision: 1, positions: {} }),
+      fleet.goodbye('i-1~previous', incarnation, beat),
+      fleet.goodbye('i-1', incarnation, beat),
+    ])
+    expect(said.map(({ ok }) => ok)).toEqual([false, false, false, false, false])
+  }
+  expect(await kept()).toEqual(before)
+  expect(await gateOf('theirs')).toEqual([{ id: 'i-1~previous', ...at(4), live: false }])
+  expect(await fleet.forget('i-1~previous', 'all three are gone', 'ann')).toBe(true)
+  expect(await gateOf('theirs')).toEqual([])
+})

@@ -148,38 +148,6 @@ describe('registering', () => {
     ])
   })
 
-  // As they are kept, and as versions before kept them, whose servers may still be at work.
-  test.each(['', 'several'])('for predecessors kept together as %j nobody speaks', async (together) => {
-    await migration({ epoch: 9 })
-    const fleet = server()
-    for (const incarnation of ['first', 'second', 'third']) {
-      await fleet.register(registration({ incarnation, positions: { m: { applied: 5, drained: 4 } } }))
-      await lapse()
-    }
-    // A process may come in under any name; what others have left is not its own for that.
-    await fleet.register(registration({ incarnation: 'several' }))
-    const kept = async () =>
-      (await db.query(`select incarnation, lease_until from instances where id = 'i-1~previous'`)).rows
-    expect(await kept()).toMatchObject([{ incarnation: '' }])
-    await db.query(`update instances set incarnation = $1 where id = 'i-1~previous'`, [together])
-    const before = await kept()
-    expect(await fleet.goodbye('i-1', 'several', beat(9))).toMatchObject({ ok: true })
-    for (const incarnation of ['', 'several', 'first', 'second']) {
-      const said = await Promise.all([
-        fleet.register(registration({ instance: 'i-1~previous', incarnation })),
-        fleet.heartbeat('i-1~previous', incarnation, beat(9)),
-        fleet.heartbeat('i-1~previous', incarnation, { revision: 1, positions: {} }),
-        fleet.goodbye('i-1~previous', incarnation, beat(9)),
-        fleet.goodbye('i-1', incarnation, beat(9)),
-      ])
-      expect(said.map(({ ok }) => ok)).toEqual([false, false, false, false, false])
-    }
-    expect(await kept()).toEqual(before)
-    expect(await facts()).toMatchObject([{ id: 'i-1~previous', applied: 5, drained: 4 }])
-    expect(await fleet.forget('i-1~previous', 'all three are gone', 'ann')).toBe(true)
-    expect(await facts()).toEqual([])
-  })
-
   test('one that stops at the end of its lease leaves nothing behind when another takes its id', async () => {
     await migration()
     const fleet = server()
